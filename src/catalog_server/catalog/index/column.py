@@ -1,0 +1,224 @@
+"""One field of all entities: the values forwards (position -> value) and backwards (condition -> positions)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from pyroaring import BitMap
+
+from catalog_server.catalog.index.numbers import COMPARE, Numbers
+from catalog_server.catalog.index.terms import EMPTY, Terms
+from catalog_server.query.checker import Condition
+from catalog_server.query.fields import ValueType
+from catalog_server.query.nodes import LIKES, ORDERINGS, Operator, Scalar
+from catalog_server.query.predicate import like_pattern, literal_chunk, matches
+
+Value = Scalar | tuple[Scalar, ...] | None
+_NEGATIVES = (Operator.NOT_EQUAL, Operator.NOT_IN)
+
+
+class Column:
+    """Immutable; `changed` makes the next version. `values[position]` is None where the field is missing."""
+
+    __slots__ = ("flags", "lists", "numbers", "texts", "texts_at", "values")
+
+    def __init__(  # noqa: PLR0913 - the parts of one column, built in two places below
+        self,
+        values: list[Value],
+        texts: Terms,
+        texts_at: BitMap,
+        numbers: Numbers,
+        flags: dict[bool, BitMap],
+        lists: Terms,
+    ) -> None:
+        self.values = values
+        self.texts = texts
+        self.texts_at = texts_at
+        self.numbers = numbers
+        self.flags = flags
+        self.lists = lists
+        """JSON text of the values that are lists, which LIKE looks into (spec plugins.md 2.3)."""
+
+    @classmethod
+    def build(cls, values: list[Value]) -> Column:
+        split = _Split(enumerate(values))
+        return cls(
+            values,
+            Terms.build(split.texts),
+            BitMap([position for position, _ in split.texts]),
+            Numbers.build(split.numbers),
+            {flag: BitMap([p for p, value in split.flags if value is flag]) for flag in (True, False)},
+            Terms.build(split.lists),
+        )
+
+    def changed(self, updates: Sequence[tuple[int, Value]], size: int) -> Column:
+        """The next version, with `size` positions, in which the given positions have new values."""
+        values = self.values.copy()
+        values.extend([None] * (size - len(values)))
+        real = [(position, value) for position, value in updates if not _is_same(values[position], value)]
+        if not real:
+            return Column(values, self.texts, self.texts_at, self.numbers, self.flags, self.lists)
+        old = _Split([(position, values[position]) for position, _ in real])
+        new = _Split(real)
+        for position, value in real:
+            values[position] = value
+        gone = BitMap([position for position, _ in real])
+        return Column(
+            values,
+            self.texts.changed(old.texts, new.texts) if old.texts or new.texts else self.texts,
+            (self.texts_at - gone) | BitMap([position for position, _ in new.texts]),
+            self.numbers.changed(gone, new.numbers) if old.numbers or new.numbers else self.numbers,
+            {f: (at - gone) | BitMap([p for p, v in new.flags if v is f]) for f, at in self.flags.items()},
+            self.lists.changed(old.lists, new.lists) if old.lists or new.lists else self.lists,
+        )
+
+    def of(self, position: int) -> tuple[Scalar, ...]:
+        """The values at one position; empty where the field is missing."""
+        value = self.values[position]
+        if value is None:
+            return ()
+        return value if isinstance(value, tuple) else (value,)
+
+    def accepts(self, condition: Condition, position: int) -> bool:
+        """Whether one position satisfies the condition; for few candidates cheaper than `select`."""
+        return matches(condition, self.of(position))
+
+    def estimate(self, condition: Condition) -> int | None:
+        """How many positions `select` would give, where that is cheap to know."""
+        value = condition.value
+        if isinstance(value, bool) or value is None:
+            return None
+        if isinstance(value, str):
+            is_equality = condition.operator is Operator.EQUAL and not condition.field.fold_equality
+            return self.texts.count(value) if is_equality else None
+        if isinstance(value, tuple) or condition.operator not in COMPARE:
+            return None
+        return self.numbers.count(condition.operator, value)
+
+    def select(self, condition: Condition) -> BitMap:
+        """The positions that satisfy the condition. IS NULL is the caller's: only it knows which positions live."""
+        op = condition.operator
+        if op is Operator.IS_NOT_NULL:
+            return self._present(condition.only)
+        literals = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+        if op in LIKES:
+            return self._like(condition)
+        if op in ORDERINGS:
+            return self._ordered(op, condition)
+        found = BitMap.union(EMPTY, *(self._equal(literal, condition) for literal in literals if literal is not None))
+        if op not in _NEGATIVES:
+            return found
+        return self._comparable(condition, literals) - found
+
+    def _present(self, only: ValueType | None) -> BitMap:
+        if only is ValueType.STRING:
+            return self.texts_at
+        if only is ValueType.BOOLEAN:
+            return self.flags[True] | self.flags[False]
+        if only is ValueType.NUMBER:
+            return self.numbers.at
+        if only is ValueType.INTEGER:
+            return self._filter(self.numbers.at, lambda value: isinstance(value, int) and not isinstance(value, bool))
+        return self.texts_at | self.numbers.at | self.flags[True] | self.flags[False]
+
+    def _comparable(self, condition: Condition, literals: tuple[Scalar | None, ...]) -> BitMap:
+        """Positions with a value of a type that the literals can be compared with."""
+        if not literals:
+            return self._present(condition.only)
+        present = BitMap()
+        for literal in literals:
+            if isinstance(literal, bool):
+                present |= self.flags[True] | self.flags[False]
+            elif isinstance(literal, str):
+                present |= self.texts_at
+            else:
+                present |= self.numbers.at
+        return present if condition.only is None else present & self._present(condition.only)
+
+    def _equal(self, literal: Scalar, condition: Condition) -> BitMap:
+        if isinstance(literal, bool):
+            return self.flags[literal]
+        if not isinstance(literal, str):
+            return self._number(Operator.EQUAL, literal, condition.only)
+        if not condition.field.fold_equality:
+            return self.texts.positions(literal)
+        folded = literal.casefold()
+        return self._texts_where(lambda text: text.casefold() == folded)
+
+    def _ordered(self, op: Operator, condition: Condition) -> BitMap:
+        literal = condition.value
+        if isinstance(literal, str):
+            compare = COMPARE[op]
+            return self._texts_where(lambda text: compare(text, literal))  # type: ignore[arg-type]
+        assert isinstance(literal, int | float)
+        return self._number(op, literal, condition.only)
+
+    def _number(self, op: Operator, literal: float, only: ValueType | None) -> BitMap:
+        whole = only is ValueType.INTEGER
+        if self.numbers.is_exact(literal) and not whole:
+            return self.numbers.select(op, literal)
+        compare = COMPARE[op]
+        return self._filter(
+            self.numbers.at,
+            lambda value: (
+                not isinstance(value, str | bool)
+                and (isinstance(value, int) or not whole)
+                and compare(value, literal)
+            ),
+        )
+
+    def _filter(self, positions: BitMap, accepts: Callable[[Scalar], bool]) -> BitMap:
+        return BitMap([position for position in positions if any(map(accepts, self.of(position)))])
+
+    def _texts_where(self, accepts: Callable[[str], bool]) -> BitMap:
+        terms = self.texts
+        return terms.union([number for text, number in terms.ids.items() if accepts(text)])
+
+    def _like(self, condition: Condition) -> BitMap:
+        pattern = str(condition.value)
+        bare = condition.field.bare_like_is_substring
+        accepts = like_pattern(pattern, fold=condition.operator is Operator.ILIKE, bare_substring=bare)
+        # Both sides are case-folded here: that finds all that could match, and `accepts` has the last word.
+        chunk = literal_chunk(pattern).casefold()
+        found = _matching(self.texts, chunk, accepts)
+        return found | _matching(self.lists, chunk, accepts) if len(self.lists) else found
+
+
+def _is_same(one: Value, other: Value) -> bool:
+    """Equal and of the same type: to Python, 1, 1.0 and True are equal."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return type(one) is type(other) and one == other
+
+
+def _matching(terms: Terms, chunk: str, accepts: Callable[[str], bool]) -> BitMap:
+    numbers: Iterable[int] = terms.containing(chunk) if chunk else range(len(terms))
+    return terms.union([number for number in numbers if accepts(terms.text(number))])
+
+
+class _Split:
+    """(position, value) pairs sorted into texts, numbers, flags and lists."""
+
+    def __init__(self, pairs: Iterable[tuple[int, Value]]) -> None:
+        self.texts: list[tuple[int, str]] = []
+        self.numbers: list[tuple[int, float]] = []
+        self.flags: list[tuple[int, bool]] = []
+        self.lists: list[tuple[int, str]] = []
+        for position, value in pairs:
+            if value is None:
+                continue
+            if isinstance(value, tuple):
+                self.lists.append((position, json.dumps(value, ensure_ascii=False, separators=(",", ":"))))
+                for one in dict.fromkeys(value):
+                    self._add(position, one)
+            else:
+                self._add(position, value)
+
+    def _add(self, position: int, value: Scalar) -> None:
+        if isinstance(value, str):
+            self.texts.append((position, value))
+        elif isinstance(value, bool):
+            self.flags.append((position, value))
+        else:
+            self.numbers.append((position, value))

@@ -1,0 +1,142 @@
+"""A stable total order over positions, and pages out of it.
+
+Order by sort key, ties by id; entities without a value come last in both directions (spec plugins.md 2.7).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+from catalog_server.catalog.index.column import Value
+from catalog_server.catalog.index.numbers import to_positions
+from catalog_server.query.nodes import Scalar
+
+SortKey = tuple[int, Any, Any]
+Positions = npt.NDArray[np.uint32]
+# Up to this many hits, gathering their ranks is cheaper than walking the whole order.
+_GATHER_LIMIT = 4096
+
+
+def sort_key(value: Scalar) -> SortKey:
+    """Numbers before booleans before texts; texts without regard to case first, then exactly."""
+    if isinstance(value, str):
+        return 2, value.casefold(), value
+    return (1, value, 0) if isinstance(value, bool) else (0, value, 0)
+
+
+def sort_value(value: Value) -> Scalar | None:
+    """What a value sorts by, and what a page token remembers: a list sorts by its joined elements."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+class Order:
+    """Positions in order. `value_of` gives the sort value at a position, `ids[position]` the tie-breaker."""
+
+    def __init__(
+        self, value_of: Callable[[int], Scalar | None], ids: Sequence[int] | array[int], positions: Sequence[int]
+    ) -> None:
+        self._value_of = value_of
+        self._ids = ids
+        present = [p for p in positions if value_of(p) is not None]
+        missing = [p for p in positions if value_of(p) is None]
+        present.sort(key=self._key)
+        missing.sort(key=ids.__getitem__)
+        self._present: Positions = np.array(present, dtype=np.uint32)
+        self._missing: Positions = np.array(missing, dtype=np.uint32)
+        self._sequences: dict[bool, Positions] = {}
+        self._ranks: dict[bool, Positions] = {}
+
+    def _key(self, position: int) -> tuple[SortKey, int]:
+        value = self._value_of(position)
+        assert value is not None
+        return sort_key(value), self._ids[position]
+
+    def changed(
+        self,
+        value_of: Callable[[int], Scalar | None],
+        ids: Sequence[int] | array[int],
+        gone: BitMap,
+        added: Sequence[int],
+    ) -> Order:
+        """The next version: positions in `gone` taken out, those in `added` put in at their new place."""
+        following = Order(value_of, ids, ())
+        taken = to_positions(gone)
+        following._present = self._present[~np.isin(self._present, taken)]
+        following._missing = self._missing[~np.isin(self._missing, taken)]
+        with_value = sorted((p for p in added if value_of(p) is not None), key=following._key)
+        places = [_bisect(following._present, following._key(p), following._key) for p in with_value]
+        following._present = np.insert(following._present, places, np.array(with_value, dtype=np.uint32))
+        without = sorted((p for p in added if value_of(p) is None), key=ids.__getitem__)
+        places = [_bisect(following._missing, ids[p], ids.__getitem__) for p in without]
+        following._missing = np.insert(following._missing, places, np.array(without, dtype=np.uint32))
+        return following
+
+    def sequence(self, descending: bool) -> Positions:
+        """All positions, first to last; descending is the exact reverse, but for those without a value."""
+        if descending not in self._sequences:
+            parts = (self._present[::-1], self._missing[::-1]) if descending else (self._present, self._missing)
+            self._sequences[descending] = np.concatenate(parts)
+        return self._sequences[descending]
+
+    def page(
+        self, hits: BitMap | None, descending: bool, after: tuple[Scalar | None, int] | None, size: int
+    ) -> list[int]:
+        """The first `size` positions of `hits` (None: all) that follow the place `after` = (sort value, id)."""
+        sequence = self.sequence(descending)
+        start = 0 if after is None else self._start(descending, *after)
+        if hits is None:
+            found: list[int] = sequence[start : start + size].tolist()
+            return found
+        if len(hits) <= _GATHER_LIMIT:
+            ranks = self._rank(descending)[to_positions(hits)]
+            ranks = ranks[ranks >= start]
+            if len(ranks) > size:
+                ranks = np.partition(ranks, size - 1)[:size]
+            found = sequence[np.sort(ranks)].tolist()
+            return found
+        return _walk(sequence, hits, start, size)
+
+    def _rank(self, descending: bool) -> Positions:
+        if descending not in self._ranks:
+            sequence = self.sequence(descending)
+            ranks = np.zeros(len(self._ids), dtype=np.uint32)
+            ranks[sequence] = np.arange(len(sequence), dtype=np.uint32)
+            self._ranks[descending] = ranks
+        return self._ranks[descending]
+
+    def _start(self, descending: bool, value: Scalar | None, entity_id: int) -> int:
+        """Index in the sequence of the first position behind (value, id), whether that entity still exists or not."""
+        count = len(self._present)
+        if value is None:
+            place = _bisect(self._missing, entity_id, self._ids.__getitem__, right=not descending)
+            return count + (len(self._missing) - place if descending else place)
+        place = _bisect(self._present, (sort_key(value), entity_id), self._key, right=not descending)
+        return count - place if descending else place
+
+
+def _bisect(positions: Positions, target: Any, key: Callable[[int], Any], *, right: bool = True) -> int:
+    low, high = 0, len(positions)
+    while low < high:
+        middle = (low + high) // 2
+        here = key(int(positions[middle]))
+        if target < here or (target == here and not right):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _walk(sequence: Positions, hits: BitMap, start: int, size: int) -> list[int]:
+    """Many hits: go along the order in strides that should hold about two pages of them."""
+    stride = max(64, 2 * size * len(sequence) // len(hits))
+    found: list[int] = []
+    while start < len(sequence) and len(found) < size:
+        found.extend(p for p in sequence[start : start + stride].tolist() if p in hits)
+        start += stride
+    return found[:size]

@@ -1,0 +1,209 @@
+"""Rows of one kind: their documents, ids and columns, by position. Entities form one table, their children others."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroaring import BitMap
+
+from catalog_server.catalog.index.column import Column, Value
+from catalog_server.catalog.index.documents import Documents, build_documents
+from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, SOURCE, UPDATED, Extract, Layout, times
+from catalog_server.catalog.index.ordering import Order, sort_value
+from catalog_server.query.nodes import Scalar
+
+_MAX_CUSTOM_COLUMNS = 256
+_CUSTOM = f"{CUSTOM}."
+_STANDARD = (NAME, SOURCE, CREATED, UPDATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as the table takes it. `document` is the JSON that clients get."""
+
+    id: int
+    name: str
+    source_id: str
+    created: int
+    updated: int
+    document: bytes
+
+
+class Table:
+    """A snapshot; `changed` makes the next one, which shares what did not change."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        ids: array[int],
+        by_id: dict[int, int],
+        live: BitMap,
+        documents: Documents,
+        columns: dict[str, Column],
+    ) -> None:
+        self.layout = layout
+        self.ids = ids
+        self._by_id = by_id
+        self.live = live
+        self.documents = documents
+        self.columns = columns
+        """By canonical field name; custom properties as `customProperties.<name>`."""
+        self._orders: dict[str, Order] = {}
+        self._derived_orders: dict[str, Order] = {}
+        self._id_column: Column | None = None
+
+    @classmethod
+    def build(cls, layout: Layout, rows: Iterable[Row], directory: Path | None) -> Table:
+        documents = build_documents(directory)
+        offsets, lengths = array("Q"), array("I")
+        ids: array[int] = array("q")
+        gathered = _Gathered(layout)
+        for row in rows:
+            ids.append(row.id)
+            offsets.append(documents.spool.append(row.document))
+            lengths.append(len(row.document))
+            gathered.add(row, layout.values(row.document))
+        size = len(ids)
+        return cls(
+            layout,
+            ids,
+            {row_id: position for position, row_id in enumerate(ids)},
+            BitMap(range(size)),
+            Documents(documents.spool, offsets, lengths),
+            {name: Column.build(values) for name, values in gathered.columns(size).items()},
+        )
+
+    def __len__(self) -> int:
+        return len(self.live)
+
+    @property
+    def allocated(self) -> int:
+        """Positions in use or dead."""
+        return len(self.ids)
+
+    @property
+    def has_overflow(self) -> bool:
+        """Whether there may be custom properties without a column, because there are too many of them."""
+        return sum(map(_is_custom, self.columns)) >= _MAX_CUSTOM_COLUMNS
+
+    def position(self, row_id: int) -> int | None:
+        return self._by_id.get(row_id)
+
+    def changed(self, upserts: Sequence[Row], deletes: Iterable[int]) -> tuple[Table, BitMap]:
+        """The next snapshot, and the positions that changed in it."""
+        ids, by_id = self.ids[:], self._by_id
+        gone = [by_id[row_id] for row_id in deletes if row_id in by_id]
+        if gone or any(row.id not in by_id for row in upserts):
+            by_id = by_id.copy()
+        for position in gone:
+            del by_id[ids[position]]
+        placed: list[tuple[int, Row]] = []
+        for row in upserts:
+            position = by_id.setdefault(row.id, len(ids))
+            if position == len(ids):
+                ids.append(row.id)
+            placed.append((position, row))
+        touched = BitMap([position for position, _ in placed]) | BitMap(gone)
+        documents = self.documents.changed(
+            [*((position, row.document) for position, row in placed), *((position, b"") for position in gone)]
+        )
+        live = (self.live - BitMap(gone)) | BitMap([position for position, _ in placed])
+        following = Table(self.layout, ids, by_id, live, documents, self._changed_columns(placed, gone, len(ids)))
+        following._carry_orders(self, touched)
+        return following, touched
+
+    def _changed_columns(self, placed: list[tuple[int, Row]], gone: list[int], size: int) -> dict[str, Column]:
+        updates: dict[str, list[tuple[int, Value]]] = {name: [(p, None) for p in gone] for name in self.columns}
+        custom = set(filter(_is_custom, self.columns))
+        for position, row in placed:
+            extract = self.layout.values(row.document)
+            for name, value in _named_values(self.layout, row, extract):
+                updates[name].append((position, value))
+            for name in custom | {_CUSTOM + name for name in extract.custom}:
+                if name not in updates and sum(map(_is_custom, updates)) >= _MAX_CUSTOM_COLUMNS:
+                    continue
+                value = extract.custom.get(name.removeprefix(_CUSTOM))
+                updates.setdefault(name, []).append((position, value))
+        return {
+            name: (self.columns.get(name) or Column.build([])).changed(changes, size)
+            for name, changes in updates.items()
+        }
+
+    def _carry_orders(self, previous: Table, touched: BitMap) -> None:
+        """Bring along the orders that readers have used, so that they never wait for one to be sorted anew."""
+        added = [position for position in touched if position in self.live]
+        for key, order in previous._orders.items():
+            self._orders[key] = order.changed(self.sort_value_of(key), self.ids, touched, added)
+
+    def sort_value_of(self, name: str) -> Callable[[int], Scalar | None]:
+        """Position -> what the named column sorts by."""
+        if name == ID:
+            return self.ids.__getitem__
+        values = self.columns[name].values
+        return lambda position: sort_value(values[position])
+
+    def order(self, name: str) -> Order:
+        """The order by a column; sorted when first asked for."""
+        if name not in self._orders:
+            self._orders[name] = Order(self.sort_value_of(name), self.ids, list(self.live))
+        return self._orders[name]
+
+    def derived_order(self, key: str, value_of: Callable[[int], Scalar | None]) -> Order:
+        """An order by something that is not a column. Kept for this snapshot only."""
+        if key not in self._derived_orders:
+            self._derived_orders[key] = Order(value_of, self.ids, list(self.live))
+        return self._derived_orders[key]
+
+    def column(self, name: str) -> Column | None:
+        """The column of a field; the ids, which few filter on, become one when first asked for."""
+        if name != ID:
+            return self.columns.get(name)
+        if self._id_column is None:
+            values: list[Value] = [str(row_id) if p in self.live else None for p, row_id in enumerate(self.ids)]
+            self._id_column = Column.build(values)
+        return self._id_column
+
+
+def _is_custom(name: str) -> bool:
+    return name.startswith(_CUSTOM)
+
+
+def _named_values(layout: Layout, row: Row, extract: Extract) -> list[tuple[str, Value]]:
+    created, updated = times(extract.top, row.created, row.updated)
+    standard = zip(_STANDARD, (row.name, row.source_id, created, updated), strict=True)
+    own = zip((field.path for field in layout.fields), extract.own, strict=True)
+    return list({**dict(own), **dict(standard)}.items())
+
+
+class _Gathered:
+    """Values of many rows by column, while a table is built."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        names = dict.fromkeys([*(field.path for field in layout.fields), *_STANDARD])
+        self._own: dict[str, list[Value]] = {name: [] for name in names}
+        self._custom: dict[str, list[Value]] = {}
+        self._texts: dict[str, str] = {}
+        self._size = 0
+
+    def add(self, row: Row, extract: Extract) -> None:
+        for name, value in _named_values(self._layout, row, extract):
+            # Equal texts as one object: most values of most fields are a few words that return a thousand times.
+            self._own[name].append(self._texts.setdefault(value, value) if isinstance(value, str) else value)
+        for name, value in extract.custom.items():
+            values = self._custom.get(name)
+            if values is None:
+                if len(self._custom) >= _MAX_CUSTOM_COLUMNS:
+                    continue
+                values = self._custom[name] = []
+            values.extend([None] * (self._size - len(values)))
+            values.append(value)
+        self._size += 1
+
+    def columns(self, size: int) -> dict[str, list[Value]]:
+        for values in self._custom.values():
+            values.extend([None] * (size - len(values)))
+        return {**self._own, **{_CUSTOM + name: values for name, values in self._custom.items()}}

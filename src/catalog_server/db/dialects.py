@@ -1,0 +1,93 @@
+"""All that differs between SQLite, PostgreSQL and MySQL/MariaDB. No other file asks which database it talks to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, Connection, Engine, Integer, String, Table, Text, event
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.types import TypeEngine
+
+_MYSQL = ("mysql", "mariadb")
+LockStrategy = Literal["advisory", "named", "table"]
+
+
+def big_id() -> TypeEngine[int]:
+    """A 64-bit key that the database counts up."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def word(length: int) -> TypeEngine[str]:
+    """Short ASCII text, compared exactly."""
+    return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), *_MYSQL)
+
+
+def text(length: int) -> TypeEngine[str]:
+    """Unicode text of bounded length, compared exactly: MySQL's default would ignore case."""
+    return String(length).with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), *_MYSQL)
+
+
+def long_text() -> TypeEngine[str]:
+    """Unicode text without a bound. Documents are kept as text, since JSON column types reorder keys."""
+    return Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *_MYSQL)
+
+
+def connect_options(url: URL, timeout_seconds: int) -> dict[str, Any]:
+    """Arguments for the driver's connect()."""
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return {"timeout": timeout_seconds}
+    options: dict[str, Any] = {"connect_timeout": timeout_seconds}
+    if backend == "postgresql":
+        # Prepared statements belong to a server session, which a transaction-pooling proxy changes under us.
+        options["prepare_threshold"] = None
+    return options
+
+
+def prepare_connections(engine: Engine) -> None:
+    """Set up each new connection: transactions that begin when told to, foreign keys, UTC."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own idea of when a transaction begins would let two writers read before either one locks.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_write = connection.get_execution_options().get("catalog_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+def lock_strategy(engine: Engine) -> LockStrategy:
+    """How a migration is kept to one process at a time (seed, Migration Locking)."""
+    if engine.dialect.name == "postgresql":
+        return "advisory"
+    return "named" if engine.dialect.name in _MYSQL else "table"
+
+
+def insert_ignore(engine_or_connection: Engine | Connection, table: Table, values: Sequence[dict[str, Any]]) -> Any:
+    """INSERT that leaves rows alone which are there already."""
+    name = engine_or_connection.dialect.name
+    if name == "postgresql":
+        return postgresql.insert(table).values(values).on_conflict_do_nothing()
+    if name == "sqlite":
+        return sqlite.insert(table).values(values).on_conflict_do_nothing()
+    return mysql.insert(table).values(values).prefix_with("IGNORE")
+
+
+def upsert(connection: Connection, table: Table, values: dict[str, Any]) -> Any:
+    """INSERT that replaces the row with the same primary key."""
+    keys = [column.name for column in table.primary_key]
+    changed = {name: value for name, value in values.items() if name not in keys}
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=changed)
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=changed)
+    return mysql.insert(table).values(values).on_duplicate_key_update(changed)

@@ -1,0 +1,113 @@
+"""All tables. A migration in `migrations/versions` makes each of them; a test holds both equal.
+
+Times are milliseconds since the epoch, UTC. Every table that holds entities or management state has a `namespace`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, UniqueConstraint
+
+from catalog_server.db.dialects import big_id, long_text, text, word
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_NAMESPACE = word(63)
+_PLUGIN = word(63)
+_SOURCE = word(128)
+
+entities = Table(
+    "entities",
+    metadata,
+    Column("id", big_id(), primary_key=True, autoincrement=True),
+    Column("namespace", _NAMESPACE, nullable=False),
+    Column("plugin", _PLUGIN, nullable=False),
+    Column("kind", _PLUGIN, nullable=False),
+    Column("source_id", _SOURCE, nullable=False),
+    Column("name", text(512), nullable=False),
+    Column("document", long_text(), nullable=False),
+    Column("content_hash", word(64), nullable=False),
+    Column("origin", long_text(), nullable=False),  # file or URL that it was read from
+    Column("line", Integer, nullable=False),
+    Column("commit_sha", word(64)),
+    Column("job_id", word(36)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    UniqueConstraint("namespace", "plugin", "kind", "source_id", "name", name="uq_entities_identity"),
+    Index("ix_entities_generation", "namespace", "plugin", "generation"),
+)
+
+entity_children = Table(
+    "entity_children",
+    metadata,
+    Column("id", big_id(), primary_key=True, autoincrement=True),
+    Column("namespace", _NAMESPACE, nullable=False),
+    Column("plugin", _PLUGIN, nullable=False),
+    Column("entity_id", big_id(), ForeignKey("entities.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", _PLUGIN, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("name", text(512), nullable=False),
+    Column("document", long_text(), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("entity_id", "kind", "position", name="uq_entity_children_place"),
+    Index("ix_entity_children_owner", "namespace", "plugin", "entity_id"),
+)
+generations = Table(
+    "generations",
+    metadata,
+    Column("namespace", _NAMESPACE, primary_key=True),
+    Column("plugin", _PLUGIN, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("pruned_to", BigInteger, nullable=False),  # changes up to here are gone: a follower behind it rebuilds
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("namespace", _NAMESPACE, primary_key=True),
+    Column("plugin", _PLUGIN, primary_key=True),
+    Column("generation", BigInteger, primary_key=True),
+    Column("entity_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("operation", word(8), nullable=False),  # upsert | delete
+    Column("kind", _PLUGIN, nullable=False),
+    Column("source_id", _SOURCE, nullable=False),
+    Column("name", text(512), nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("ix_changes_changed_at", "changed_at"),
+)
+
+refresh_status = Table(
+    "catalog_refresh_status",
+    metadata,
+    Column("namespace", _NAMESPACE, primary_key=True),
+    Column("plugin_name", _PLUGIN, primary_key=True),
+    Column("source_id", _SOURCE, primary_key=True),
+    Column("state", word(24), nullable=False),
+    Column("entity_count", Integer, nullable=False),
+    Column("fingerprint", word(64), nullable=False),  # of what was loaded last; equal means nothing to do
+    Column("last_refresh_time", BigInteger),
+    Column("last_refresh_status", word(24)),
+    Column("last_refresh_summary", long_text()),
+    Column("last_error", long_text()),
+    Column("problems", long_text(), nullable=False),  # JSON list of per-entity errors and warnings
+    Column("entities_loaded", Integer, nullable=False),
+    Column("entities_removed", Integer, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+migration_lock = Table(
+    "migration_lock",
+    metadata,
+    Column("id", word(64), primary_key=True),
+    Column("locked_at", BigInteger, nullable=False),
+    Column("locked_by", text(255), nullable=False),
+)

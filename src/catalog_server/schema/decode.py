@@ -1,0 +1,175 @@
+"""Raw map from a file -> checked entity -> finished JSON documents. Strict: unknown keys and wrong types are errors.
+
+The one place that turns msgspec's messages into ours: every error names the field by its JSON path, and an unknown key
+names the nearest valid one. Pure: the caller adds file and line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from catalog_server.errors import Invalid
+from catalog_server.schema.fields import SchemaField
+from catalog_server.schema.kind import Kind
+from catalog_server.schema.metadata import tag_properties
+
+_UNKNOWN_KEY = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
+_AT_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRecord:
+    """One child, ready to store. `document` lacks id and times."""
+
+    kind: str
+    name: str
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entity, ready to store. `document` lacks id and times; `content_hash` covers entity and children."""
+
+    name: str
+    document: bytes
+    content_hash: str
+    children: tuple[ChildRecord, ...]
+    warnings: tuple[tuple[str, str], ...]
+
+
+def decode_entity(kind: Kind, raw: Any, source_id: str) -> Record:
+    """Check `raw` against `kind` and encode it.
+
+    Raises:
+        Invalid: `field` is the JSON path of what is wrong.
+    """
+    if not isinstance(raw, dict):
+        raise Invalid("expected a map of fields to values")
+    entity = _convert(kind, _prepare(kind, raw))
+    if kind.enrich is not None:
+        entity = kind.enrich(entity)
+    _check_name(kind, entity.name)
+    warnings = [*_check_options(kind, entity), *(kind.warn(entity) if kind.warn else [])]
+    children = tuple(_children(kind, entity))
+    document = _document(kind, entity, source_id)
+    digest = hashlib.sha256(document)
+    for child in children:
+        digest.update(b"\0" + child.name.encode() + b"\0" + child.document)
+    return Record(entity.name, document, digest.hexdigest(), children, tuple(warnings))
+
+
+def _prepare(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
+    # An empty value ("description:") means that the field is not given.
+    given = {key: value for key, value in raw.items() if value is not None}
+    if kind.custom_properties == "tagged" and "customProperties" in given:
+        given["customProperties"] = tag_properties(given["customProperties"])
+    return kind.prepare(given) if kind.prepare is not None else given
+
+
+def _convert(kind: Kind, given: dict[str, Any]) -> Any:
+    try:
+        return msgspec.convert(given, kind.entity)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), kind) from error
+
+
+def _explain(message: str, kind: Kind) -> Invalid:
+    """msgspec's words -> ours: path as field, and for an unknown key the nearest valid one."""
+    at = _AT_PATH.search(message)
+    path = at["path"].removeprefix("$").lstrip(".") if at else ""
+    text = message[: at.start()] if at else message
+    unknown = _UNKNOWN_KEY.match(text)
+    if unknown is None:
+        missing = re.match(r"Object missing required field `(?P<key>.*)`", text)
+        if missing:
+            return Invalid("required, and missing", field=_join(path, missing["key"]), code="property_required")
+        return Invalid(text[:1].lower() + text[1:], field=path or None)
+    key = unknown["key"]
+    nearest = _nearest(key, re.sub(r"\[[^]]*\]", "", path), kind)
+    hint = f"; did you mean {nearest!r}?" if nearest else ""
+    return Invalid(f"unknown field{hint}", field=_join(path, key), code="unknown_field")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _nearest(key: str, parent: str, kind: Kind) -> str | None:
+    """The declared key beside which `key` was probably meant."""
+    depth = len(parent.split(".")) if parent else 0
+    prefix = f"{parent}." if parent else ""
+    siblings = [f.attributes[depth] for f in kind.fields if f.path.startswith(prefix) and len(f.attributes) > depth]
+    found = difflib.get_close_matches(key, siblings, n=1)
+    return found[0] if found else None
+
+
+def _check_name(kind: Kind, name: str) -> None:
+    if name != name.strip() or any(ord(ch) < 0x20 or 0x7F <= ord(ch) < 0xA0 for ch in name):
+        raise Invalid("must not begin or end with blanks nor hold control characters", field="name")
+    if "/" in name and not kind.slashes_in_names:
+        raise Invalid(f"must not contain '/': a {kind.noun} is addressed by one path segment", field="name")
+
+
+def _encode(fields: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(fields)
+    except UnicodeEncodeError as error:
+        raise Invalid("holds a lone surrogate, which is not valid text") from error
+
+
+def _check_options(kind: Kind, entity: Any) -> list[tuple[str, str]]:
+    """Values outside a select field's options: an error, or a warning where the field is lenient."""
+    warnings: list[tuple[str, str]] = []
+    for one in kind.fields:
+        if not one.mark.options:
+            continue
+        for value in _values(entity, one):
+            if value in one.mark.options:
+                continue
+            message = f"{value!r} is none of {', '.join(one.mark.options)}"
+            if not one.mark.lenient:
+                raise Invalid(message, field=one.path)
+            warnings.append((one.path, message))
+    return warnings
+
+
+def _values(entity: Any, one: SchemaField) -> list[str]:
+    found = [msgspec.to_builtins(entity)]
+    for key in one.attributes:
+        found = [inner for value in found if isinstance(value, dict) for inner in _as_list(value.get(key))]
+    return [value for value in found if isinstance(value, str)]
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _children(kind: Kind, entity: Any) -> list[ChildRecord]:
+    records = []
+    for child in kind.children:
+        attribute = child.collection
+        for number, one in enumerate(getattr(entity, attribute), start=1):
+            fields = msgspec.to_builtins(one)
+            name = fields.get("name") or f"{fields.get('artifactType', child.name)}-{number}"
+            document = _encode({**fields, "name": name})
+            records.append(ChildRecord(child.name, name, document))
+    return records
+
+
+def _document(kind: Kind, entity: Any, source_id: str) -> bytes:
+    fields = msgspec.to_builtins(entity)
+    for child in kind.children:
+        if not child.inline:
+            fields.pop(child.collection, None)
+    name, rest = fields.pop("name"), fields
+    # The name first, for people who read the JSON; the rest in the order of the class.
+    ordered = {"name": name, **rest, kind.source_field: source_id}
+    return _encode(ordered)

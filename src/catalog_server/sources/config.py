@@ -1,0 +1,134 @@
+"""The typed shape of the sources configuration, before and after merging.
+
+For: what parser.py produces (ParsedConfig: None means "not given"), what merge.py makes of it (SourcesConfig: all
+filled in), and the error that carries every fault of a file at once.
+Not for: reading text (parser.py), rules of merging (merge.py), where the text is kept (stores/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from catalog_server.errors import Invalid, Location
+from catalog_server.scope import DEFAULT_NAMESPACE
+
+API_VERSION: Final = "catalog/v1alpha1"
+KIND: Final = "CatalogSources"
+SHOWN_ERRORS: Final = 20
+
+Labels = tuple[Mapping[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCondition:
+    """One condition of a named query. `operator` is upper case; `value` is a list for IN and NOT IN."""
+
+    operator: str
+    value: Any
+
+
+NamedQueries = Mapping[str, Mapping[str, NamedCondition]]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSource:
+    """A source as one file gives it. None means that the file does not say; an empty value is a value."""
+
+    id: str
+    origin: str
+    location: Location
+    name: str | None = None
+    type: str | None = None
+    enabled: bool | None = None
+    labels: tuple[str, ...] | None = None
+    properties: Mapping[str, Any] | None = None
+    included: tuple[str, ...] | None = None
+    excluded: tuple[str, ...] | None = None
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSection:
+    key: str
+    sources: tuple[ParsedSource, ...] = ()
+    labels: Labels | None = None
+    named_queries: NamedQueries | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigWarning:
+    """Something that deserves a word to the operator and stops nothing."""
+
+    message: str
+    field: str
+    location: Location
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.field}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedConfig:
+    """One file. `api_version` and `kind` are empty when not given."""
+
+    file: str
+    api_version: str = ""
+    kind: str = ""
+    sections: Mapping[str, ParsedSection] = field(default_factory=dict)
+    warnings: tuple[ConfigWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source, merged. `origin` is the file that gave the properties: relative paths start at its directory."""
+
+    id: str
+    name: str
+    type: str
+    origin: str
+    location: Location
+    enabled: bool = True
+    labels: tuple[str, ...] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    included: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    namespace: str = DEFAULT_NAMESPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one plugin is to load. `key` is the plugin's config key, for example `models`."""
+
+    key: str
+    sources: tuple[Source, ...] = ()
+    labels: Labels = ()
+    named_queries: NamedQueries = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesConfig:
+    """The whole configuration, merged from `files` (the first one is the writable one)."""
+
+    api_version: str = API_VERSION
+    kind: str = KIND
+    sections: Mapping[str, Section] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+
+class InvalidConfig(Invalid):
+    """All the faults that were found in a configuration. `errors` holds every one, the message the first 20."""
+
+    def __init__(self, errors: Sequence[Invalid]) -> None:
+        first = errors[0]
+        super().__init__(_summary(errors), field=first.field, code=first.code)
+        self.errors = tuple(errors)
+        # The message names the place of every fault already; a location of its own would print the first one twice.
+        self.location = first.location
+
+
+def _summary(errors: Sequence[Invalid]) -> str:
+    lines = [error.message for error in errors[:SHOWN_ERRORS]]
+    hidden = len(errors) - len(lines)
+    return "\n".join([*lines, f"and {hidden} more errors"] if hidden else lines)
