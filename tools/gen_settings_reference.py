@@ -48,9 +48,10 @@ def read_docstrings() -> dict[str, str]:
         if not isinstance(node, ast.ClassDef):
             continue
         for declared, following in zip(node.body, node.body[1:], strict=False):
-            is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-            if isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name) and is_text:
-                notes[f"{node.name}.{declared.target.id}"] = inspect.cleandoc(ast.literal_eval(following.value))
+            if not isinstance(declared, ast.AnnAssign) or not isinstance(declared.target, ast.Name):
+                continue
+            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+                notes[f"{node.name}.{declared.target.id}"] = inspect.cleandoc(str(following.value.value))
     return notes
 
 
@@ -77,7 +78,11 @@ def _render_row(row: Setting, note: str) -> str:
         f"{row.purpose} {note}",
         "active" if row.active else "later",
     ]
-    return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |\n"
+    return f"| {' | '.join(_escape(cell) for cell in cells)} |\n"
+
+
+def _escape(cell: str) -> str:
+    return " ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def main(argv: list[str]) -> int:

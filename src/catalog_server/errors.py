@@ -1,14 +1,14 @@
 """The error kinds of the server. No HTTP in here: http/problems.py holds the one table from kind to status.
 
-    CatalogError
-    ├── Invalid            a value that the caller (or an operator's file) gave is wrong
-    │   └── TooLarge       … because it exceeds a limit
-    ├── NotFound           the named thing does not exist in this scope
-    ├── Conflict           the change contradicts the present state
-    ├── Forbidden          known caller, not allowed
-    ├── Unauthenticated    no or bad credentials
-    ├── RateLimited        too soon; `retry_after_seconds` says when
-    └── Unavailable        a part that this needs is down; reads may still work
+CatalogError
+├── Invalid            a value that the caller (or an operator's file) gave is wrong
+│   └── TooLarge       … because it exceeds a limit
+├── NotFound           the named thing does not exist in this scope
+├── Conflict           the change contradicts the present state
+├── Forbidden          known caller, not allowed
+├── Unauthenticated    no or bad credentials
+├── RateLimited        too soon; `retry_after_seconds` says when
+└── Unavailable        a part that this needs is down; reads may still work
 """
 
 from __future__ import annotations

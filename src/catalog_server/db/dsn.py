@@ -254,11 +254,11 @@ def _tls_options(tls: str, query: Mapping[str, str]) -> dict[str, str]:
 
 
 def _parse_sqlite(dsn: str) -> URL:
-    _, _, rest = dsn.partition("://")
+    rest = dsn.partition("://")[2]
     path = unquote(rest[1:])
-    if rest in ("", "/") or path == ":memory:":
+    if dsn.lower() in ("sqlite://", "sqlite:///") or path == ":memory:":
         raise _invalid("an in-memory SQLite database is lost at every restart; name a file with sqlite:////path")
-    if not rest.startswith("/") or not dsn.lower().startswith("sqlite://"):
+    if not rest.startswith("/"):
         raise _invalid("write sqlite:///relative/path or sqlite:////absolute/path")
     if "?" in rest or path.startswith("file:"):
         raise _invalid("an SQLite connection string takes no parameters; write %3F for a '?' in the path")
@@ -293,8 +293,12 @@ def _split_url(dsn: str) -> _Parts:
 
 
 def _split_query(text: str) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in text.split("&") if pair)
-    return {unquote(key): unquote(value) for key, _, value in pairs}
+    split = (pair.partition("=") for pair in text.split("&") if pair)
+    pairs = {unquote(key): unquote(value) for key, _, value in split}
+    if "password" in pairs:
+        # A raw "&" in it would make the rest look like an unknown parameter, whose name is shown.
+        raise _invalid("the password is written before the @, not as a parameter")
+    return pairs
 
 
 def _split_hosts(text: str) -> tuple[list[str], list[int | None]]:

@@ -1,4 +1,4 @@
-"""Opens the database, and tells whether it answers. Foreign errors are wrapped here, so that no driver leaks upwards."""
+"""Opens the database, and tells whether it answers. Driver errors are wrapped here, so that none leaks upwards."""
 
 from __future__ import annotations
 

@@ -23,6 +23,10 @@ _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOT
 _AT_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 
 
+Times = tuple[int | None, int | None]
+"""Creation and last update as the file gives them, ms since the epoch; None where it is silent."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChildRecord:
     """One child, ready to store. `document` lacks id and times."""
@@ -30,14 +34,16 @@ class ChildRecord:
     kind: str
     name: str
     document: bytes
+    times: Times
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One entity, ready to store. `document` lacks id and times; `content_hash` covers entity and children."""
+    """One entity, ready to store. `document` lacks id and times; `content_hash` covers all, children included."""
 
     name: str
     document: bytes
+    times: Times
     content_hash: str
     children: tuple[ChildRecord, ...]
     warnings: tuple[tuple[str, str], ...]
@@ -57,11 +63,11 @@ def decode_entity(kind: Kind, raw: Any, source_id: str) -> Record:
     _check_name(kind, entity.name)
     warnings = [*_check_options(kind, entity), *(kind.warn(entity) if kind.warn else [])]
     children = tuple(_children(kind, entity))
-    document = _document(kind, entity, source_id)
-    digest = hashlib.sha256(document)
+    document, times = _document(kind, entity, source_id)
+    digest = hashlib.sha256(b"%s%r" % (document, times))
     for child in children:
-        digest.update(b"\0" + child.name.encode() + b"\0" + child.document)
-    return Record(entity.name, document, digest.hexdigest(), children, tuple(warnings))
+        digest.update(b"\0%s%r" % (child.document, child.times))
+    return Record(entity.name, document, times, digest.hexdigest(), children, tuple(warnings))
 
 
 def _prepare(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
@@ -124,16 +130,16 @@ def _encode(fields: dict[str, Any]) -> bytes:
 
 
 def _check_options(kind: Kind, entity: Any) -> list[tuple[str, str]]:
-    """Values outside a select field's options: an error, or a warning where the field is lenient."""
+    """Values outside a select field's options: an error, or a warning where the field's mark says so."""
     warnings: list[tuple[str, str]] = []
     for one in kind.fields:
-        if not one.mark.options:
+        if not one.mark.options or one.mark.others == "accepted":
             continue
         for value in _values(entity, one):
             if value in one.mark.options:
                 continue
             message = f"{value!r} is none of {', '.join(one.mark.options)}"
-            if not one.mark.lenient:
+            if one.mark.others == "error":
                 raise Invalid(message, field=one.path)
             warnings.append((one.path, message))
     return warnings
@@ -159,17 +165,20 @@ def _children(kind: Kind, entity: Any) -> list[ChildRecord]:
         for number, one in enumerate(getattr(entity, attribute), start=1):
             fields = msgspec.to_builtins(one)
             name = fields.get("name") or f"{fields.get('artifactType', child.name)}-{number}"
-            document = _encode({**fields, "name": name})
-            records.append(ChildRecord(child.name, name, document))
+            times = _take_times(fields)
+            records.append(ChildRecord(child.name, name, _encode({**fields, "name": name}), times))
     return records
 
 
-def _document(kind: Kind, entity: Any, source_id: str) -> bytes:
+def _document(kind: Kind, entity: Any, source_id: str) -> tuple[bytes, Times]:
     fields = msgspec.to_builtins(entity)
     for child in kind.children:
         if not child.inline:
             fields.pop(child.collection, None)
-    name, rest = fields.pop("name"), fields
-    # The name first, for people who read the JSON; the rest in the order of the class.
-    ordered = {"name": name, **rest, kind.source_field: source_id}
-    return _encode(ordered)
+    times = _take_times(fields)
+    return _encode({**fields, kind.source_field: source_id}), times
+
+
+def _take_times(fields: dict[str, Any]) -> Times:
+    created, updated = (fields.pop(key, None) for key in ("createTimeSinceEpoch", "lastUpdateTimeSinceEpoch"))
+    return int(created) if created else None, int(updated) if updated else None

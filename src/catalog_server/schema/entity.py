@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 from catalog_server.schema.marks import Name, mark
 
 
-class Nested(Struct, kw_only=True, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="camel"):
+class Nested(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, rename="camel"):
     """Base of objects inside an entity. Unknown keys are refused."""
 
 

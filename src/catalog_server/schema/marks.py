@@ -31,8 +31,8 @@ class Mark:
     """Advertised as a filter field. (Every scalar field can be filtered on, advertised or not.)"""
     options: tuple[str, ...] = ()
     """The allowed values of a select field."""
-    lenient: bool = False
-    """A value outside `options` is a warning, not an error."""
+    others: Literal["error", "warning", "accepted"] = "error"
+    """What a value outside `options` is."""
     section: str | None = None
     """Section of the detail view."""
     search: bool = False

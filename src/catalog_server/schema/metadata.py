@@ -92,6 +92,11 @@ def _check_value(key: str, value: Mapping[str, Any], field: str) -> dict[str, An
         if not isinstance(given, bool):
             raise Invalid(f"expected true or false, got {_kind_of(given)}", field=field)
         return {key: given}
+    return _check_text(key, value, field)
+
+
+def _check_text(key: str, value: Mapping[str, Any], field: str) -> dict[str, Any]:
+    given = value[key]
     if not isinstance(given, str):
         raise Invalid(f"expected text, got {_kind_of(given)}", field=field)
     if key in ("struct_value", "proto_value"):

@@ -250,10 +250,12 @@ class _Parser:
             here = (*path, index)
             label = self._label(here, entry)
             name = label.get("name")
-            if "name" in label and first_index.setdefault(name, index) != index:
+            comparable = "name" in label and (name is None or type(name) is str)
+            if comparable and first_index.setdefault(name, index) != index:
+                shown = "null" if name is None else repr(name[:80])
                 lines = f"lines {self._document.locate((*path, first_index[name])).line}"
-                problem = f"duplicate label name {'null' if name is None else repr(name[:80])}"
-                self._fail((*here, "name"), f"{problem}, on {lines} and {self._document.locate(here).line}")
+                lines += f" and {self._document.locate(here).line}"
+                self._fail((*here, "name"), f"duplicate label name {shown}, on {lines}")
             labels.append(label)
         return tuple(labels)
 

@@ -23,7 +23,7 @@ class Column:
 
     __slots__ = ("flags", "lists", "numbers", "texts", "texts_at", "values")
 
-    def __init__(  # noqa: PLR0913 - the parts of one column, built in two places below
+    def __init__(
         self,
         values: list[Value],
         texts: Terms,
@@ -162,9 +162,7 @@ class Column:
         return self._filter(
             self.numbers.at,
             lambda value: (
-                not isinstance(value, str | bool)
-                and (isinstance(value, int) or not whole)
-                and compare(value, literal)
+                not isinstance(value, str | bool) and (isinstance(value, int) or not whole) and compare(value, literal)
             ),
         )
 
@@ -182,7 +180,12 @@ class Column:
         # Both sides are case-folded here: that finds all that could match, and `accepts` has the last word.
         chunk = literal_chunk(pattern).casefold()
         found = _matching(self.texts, chunk, accepts)
-        return found | _matching(self.lists, chunk, accepts) if len(self.lists) else found
+        if not len(self.lists):
+            return found
+        lists = _matching(self.lists, chunk, accepts)
+        if not condition.field.array:  # a free-form value: one element is a scalar in a list's clothes
+            lists = BitMap([position for position in lists if len(self.of(position)) > 1])
+        return found | lists
 
 
 def _is_same(one: Value, other: Value) -> bool:

@@ -7,61 +7,71 @@ The file is unlinked as soon as it is open, so that nothing is left behind when 
 from __future__ import annotations
 
 import mmap
-import os
 import tempfile
 from array import array
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 _BUFFER_BYTES = 1 << 20
+_MEMORY_BYTES = 1 << 20
 
 
 class Spool:
-    """The file. One writer (the follower's thread); readers hold a Documents view of it."""
+    """The file. One writer (the follower's thread); readers hold a Documents view of it.
+
+    A small spool stays in memory: a server with hundreds of namespaces must not hold a file open for each.
+    """
 
     def __init__(self, directory: Path | None) -> None:
-        if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True)
-        # Open for the life of the spool; closed by `close` or with the object.
-        self._file = tempfile.TemporaryFile(prefix="catalog-", suffix=".spool", dir=directory, buffering=_BUFFER_BYTES)  # noqa: SIM115
+        self._directory = directory
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
         self._end = 0
 
     def append(self, document: bytes) -> int:
         """Write one document and return its offset."""
         offset = self._end
-        self._file.write(document)
+        if self._file is None and offset + len(document) > _MEMORY_BYTES:
+            self._file = self._open()
+        if self._file is None:
+            self._memory += document
+        else:
+            self._file.write(document)
         self._end += len(document)
         return offset
 
+    def _open(self) -> IO[bytes]:
+        if self._directory is not None:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        file = tempfile.TemporaryFile(  # noqa: SIM115 - open for the life of the spool
+            prefix="catalog-", suffix=".spool", dir=self._directory, buffering=_BUFFER_BYTES
+        )
+        file.write(self._memory)
+        self._memory = bytearray()
+        return file
+
     def view(self) -> mmap.mmap | bytes:
-        """A read-only map of all that was written so far."""
+        """All that was written so far, read-only."""
+        if self._file is None:
+            return bytes(self._memory)
         self._file.flush()
-        if not self._end:
-            return b""
         view = mmap.mmap(self._file.fileno(), self._end, access=mmap.ACCESS_READ)
         # Reads are scattered: without this the kernel maps 16 neighbours of each page that is touched.
         view.madvise(mmap.MADV_RANDOM)
         return view
 
-    @property
-    def size_bytes(self) -> int:
-        return self._end
-
-    def close(self) -> None:
-        self._file.close()
-
 
 class Documents:
     """Position -> bytes, as of one snapshot."""
 
-    __slots__ = ("_lengths", "_map", "_offsets", "live_bytes", "spool")
+    __slots__ = ("_lengths", "_map", "_offsets", "spool")
 
     def __init__(self, spool: Spool, offsets: array[int], lengths: array[int]) -> None:
         self.spool = spool
         self._offsets = offsets
         self._lengths = lengths
         self._map = spool.view()
-        self.live_bytes = sum(lengths)
 
     def __getitem__(self, position: int) -> bytes:
         offset = self._offsets[position]
@@ -86,4 +96,4 @@ class Documents:
 
 def build_documents(directory: Path | None) -> Documents:
     """An empty set of documents with a spool of its own in `directory` (None: the system's temporary folder)."""
-    return Documents(Spool(directory), array("Q"), array("L" if os.name == "nt" else "I"))
+    return Documents(Spool(directory), array("Q"), array("I"))

@@ -33,9 +33,7 @@ def reads_documents(filter_: Resolved, index: Index) -> bool:
     match filter_:
         case All(terms) | AnyOf(terms):
             return any(reads_documents(term, index) for term in terms)
-        case Negation(term):
-            return reads_documents(term, index)
-        case SameChild(child, term):
+        case Negation(term) | SameChild(term=term):
             return reads_documents(term, index)
         case Condition():
             table = index.table if filter_.field.child is None else index.children[filter_.field.child].table

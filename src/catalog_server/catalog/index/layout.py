@@ -89,7 +89,7 @@ def child_layout(child: ChildKind) -> Layout:
 def _layout(fields: tuple[SchemaField, ...], tagged: bool) -> Layout:
     indexed = tuple(f for f in fields if f.indexed and f.path not in TIMES)
     searched = tuple(f for f in fields if f.mark.search)
-    keys = dict.fromkeys([f.attributes[0] for f in (*indexed, *searched)] + [CUSTOM, *TIMES])
+    keys = dict.fromkeys([f.attributes[0] for f in (*indexed, *searched)] + [CUSTOM])
     # Only these keys are decoded; msgspec skips the rest of a document without making objects of it.
     projection = msgspec.defstruct("Projection", [(key, Any, None) for key in keys], gc=False)
     return Layout(indexed, searched, tagged, msgspec.json.Decoder(projection).decode)
@@ -135,12 +135,6 @@ def values_at_path(document: bytes, keys: tuple[str, ...]) -> tuple[Scalar, ...]
     if value is None:
         return ()
     return value if isinstance(value, tuple) else (value,)
-
-
-def times(top: Any, created: int, updated: int) -> tuple[int, int]:
-    """Creation and last update, ms since the epoch: what the document says, else what the store knows."""
-    given = [getattr(top, key, None) for key in TIMES]
-    return int(given[0] or created), int(given[1] or updated)
 
 
 def search_words(texts: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from catalog_server.catalog.index.column import Column, Value
 from catalog_server.catalog.index.documents import Documents, build_documents
-from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, SOURCE, UPDATED, Extract, Layout, times
+from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, SOURCE, UPDATED, Extract, Layout
 from catalog_server.catalog.index.ordering import Order, sort_value
 from catalog_server.query.nodes import Scalar
 
@@ -172,10 +172,10 @@ def _is_custom(name: str) -> bool:
 
 
 def _named_values(layout: Layout, row: Row, extract: Extract) -> list[tuple[str, Value]]:
-    created, updated = times(extract.top, row.created, row.updated)
-    standard = zip(_STANDARD, (row.name, row.source_id, created, updated), strict=True)
+    standard: tuple[Value, ...] = (row.name, row.source_id, row.created, row.updated)
     own = zip((field.path for field in layout.fields), extract.own, strict=True)
-    return list({**dict(own), **dict(standard)}.items())
+    named: dict[str, Value] = {**dict(own), **dict(zip(_STANDARD, standard, strict=True))}
+    return list(named.items())
 
 
 class _Gathered:

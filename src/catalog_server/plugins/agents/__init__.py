@@ -81,9 +81,7 @@ class Agent(Entity):
     agent_type: Annotated[
         str, mark(label="Type", width="md", filter=True, options=TYPES, section="Overview", facet=True, cli=True)
     ] = ""
-    category: Annotated[
-        str, mark(width="md", filter=True, section="Overview", search=True, facet=True, cli=True)
-    ] = ""
+    category: Annotated[str, mark(width="md", filter=True, section="Overview", search=True, facet=True, cli=True)] = ""
     version: Annotated[str, mark(width="sm", section="Overview", cli=True)] = ""
     author: Annotated[str, mark(width="md", section="Overview", cli=True)] = ""
     license: Annotated[str, mark(section="Overview")] = ""

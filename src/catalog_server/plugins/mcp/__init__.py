@@ -78,7 +78,7 @@ class McpServer(Entity):
             width="sm",
             filter=True,
             options=TRANSPORTS,
-            lenient=True,
+            others="accepted",
             section=_CONNECTION,
             facet=True,
             cli=True,
@@ -86,9 +86,7 @@ class McpServer(Entity):
     ] = ""
     tool_count: Annotated[Integer, mark(label="Tools", width="sm", filter=True, section="Statistics", cli=True)] = UNSET
     license: Annotated[str, mark(width="md", filter=True, section=_OVERVIEW)] = ""
-    category: Annotated[
-        str, mark(width="md", filter=True, section=_OVERVIEW, search=True, facet=True, cli=True)
-    ] = ""
+    category: Annotated[str, mark(width="md", filter=True, section=_OVERVIEW, search=True, facet=True, cli=True)] = ""
     server_url: Annotated[str, mark(label="Server URL", section=_CONNECTION, display="link", hidden_option=True)] = ""
     image: Annotated[str, mark(section=_CONNECTION, display="imageRef", hidden_option=True)] = ""
     endpoint: Annotated[str, mark(section=_CONNECTION, display="link", hidden_option=True)] = ""

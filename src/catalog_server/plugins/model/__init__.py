@@ -54,9 +54,7 @@ _DETAILS = "Details"
 class CatalogModel(Entity):
     """A model (spec plugins.md 1.1)."""
 
-    provider: Annotated[
-        str, mark(width="md", filter=True, section=_OVERVIEW, search=True, facet=True, cli=True)
-    ] = ""
+    provider: Annotated[str, mark(width="md", filter=True, section=_OVERVIEW, search=True, facet=True, cli=True)] = ""
     tasks: Annotated[
         list[str],
         mark(
@@ -100,9 +98,7 @@ def _tag_artifact(raw: Any, number: int) -> Any:
     field = f"artifacts[{number}]"
     artifact_type = raw.get("artifactType", "model-artifact")
     if artifact_type not in ("model-artifact", "metrics-artifact"):
-        raise Invalid(
-            f"{artifact_type!r} is none of model-artifact, metrics-artifact", field=f"{field}.artifactType"
-        )
+        raise Invalid(f"{artifact_type!r} is none of model-artifact, metrics-artifact", field=f"{field}.artifactType")
     given = {key: value for key, value in raw.items() if value is not None}
     properties = tag_properties(given.get("customProperties", {}), field=f"{field}.customProperties")
     return {**given, "artifactType": artifact_type, "customProperties": properties}

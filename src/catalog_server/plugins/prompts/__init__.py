@@ -31,9 +31,9 @@ class Example(Nested):
 class PromptTemplate(Entity):
     """A prompt template (spec plugins.md 1.4)."""
 
-    format: Annotated[
-        str, mark(width="md", filter=True, options=FORMATS, section="Overview", facet=True, cli=True)
-    ] = ""
+    format: Annotated[str, mark(width="md", filter=True, options=FORMATS, section="Overview", facet=True, cli=True)] = (
+        ""
+    )
     task_tags: Annotated[
         list[str], mark(width="md", sortable=False, filter=True, display="tags", search=True, facet=True, cli=True)
     ] = []

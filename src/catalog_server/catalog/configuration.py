@@ -1,0 +1,106 @@
+"""The source configuration that is in force: read from files, merged, and asked by namespace and plugin.
+
+The last good configuration stays when a file breaks; `problem` then says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from catalog_server import __version__
+from catalog_server.catalog.plugin import Plugin
+from catalog_server.errors import Invalid
+from catalog_server.scope import Scope
+from catalog_server.sources.config import Section, Source, SourcesConfig
+from catalog_server.sources.merge import merge_configs
+from catalog_server.sources.parser import parse_sources
+from catalog_server.sources.paths import Roots, read_file, resolve_path
+
+_EMPTY = Section("")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Reads local files for providers, inside the data roots only."""
+
+    roots: Roots
+    origin: str
+    base: Path
+    max_bytes: int
+
+    def resolve(self, value: str) -> Path:
+        return resolve_path(value, origin=self.origin, base=self.base, roots=self.roots)
+
+    def read(self, path: Path) -> bytes:
+        return read_file(path, self.max_bytes)
+
+
+def read_config(files: Sequence[Path], known_sections: Sequence[str]) -> tuple[SourcesConfig, list[str]]:
+    """Read and merge the sources files; return the configuration and warnings.
+
+    Raises:
+        Invalid: a file is missing or wrong; the message names file and line.
+    """
+    parsed = []
+    for path in files:
+        try:
+            data = read_file(path)
+        except Invalid as error:
+            raise Invalid(f"{path}: {error.reason}", field="--sources", code=error.code) from error
+        parsed.append(parse_sources(data, file=str(path), known_sections=known_sections))
+    warnings = [str(warning) for one in parsed for warning in one.warnings]
+    return merge_configs(parsed), warnings
+
+
+class Configuration:
+    """What is in force now. Replaced as a whole; readers see the old or the new one."""
+
+    def __init__(self) -> None:
+        self._config = SourcesConfig()
+        self.version = ""
+        """Short hash of the configuration and the code; part of every ETag."""
+        self.problem: str | None = None
+        """Why the newest files were not taken, where that is so."""
+        self.put(self._config)
+
+    @property
+    def current(self) -> SourcesConfig:
+        return self._config
+
+    def put(self, config: SourcesConfig) -> None:
+        """Take a new configuration into force."""
+        self._config = config
+        digest = hashlib.blake2b(msgspec.json.encode(config.sections, enc_hook=str), digest_size=4)
+        digest.update(__version__.encode())
+        self.version = digest.hexdigest()
+        self.problem = None
+
+    def section(self, plugin: Plugin) -> Section:
+        return self._config.sections.get(plugin.section_key, _EMPTY)
+
+    def sources(self, scope: Scope, plugin: Plugin) -> list[Source]:
+        """The tenant's sources of one plugin, disabled ones included, in order of id."""
+        found = [one for one in self.section(plugin).sources if one.namespace == scope.namespace]
+        return sorted(found, key=lambda one: one.id)
+
+    def labelled(self, scope: Scope, plugin: Plugin, labels: Sequence[str]) -> frozenset[str]:
+        """Ids of the tenant's sources with any of the labels, without regard to case; `null`: without labels."""
+        wanted = {label.strip().casefold() for label in labels}
+        return frozenset(
+            one.id
+            for one in self.sources(scope, plugin)
+            if wanted & {label.casefold() for label in one.labels} or ("null" in wanted and not one.labels)
+        )
+
+    def keys(self, plugins: Mapping[str, Plugin]) -> dict[tuple[str, str, str], tuple[Plugin, Source]]:
+        """All sources of installed plugins by (namespace, plugin name, source id)."""
+        return {
+            (source.namespace, plugin.name, source.id): (plugin, source)
+            for plugin in plugins.values()
+            for source in self.section(plugin).sources
+        }

@@ -1,0 +1,267 @@
+"""Statements on the entity store, its change feed and the refresh status. Every one takes the scope it works in.
+
+Returns frozen values, never rows that still talk to the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+
+from catalog_server.db.dialects import insert_ignore, upsert
+from catalog_server.db.tables import changes, entities, entity_children, generations, refresh_status
+from catalog_server.scope import Scope
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """What the diff needs to know of a stored entity."""
+
+    id: int
+    content_hash: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRow:
+    """One stored entity."""
+
+    id: int
+    source_id: str
+    name: str
+    document: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRow:
+    """One stored child."""
+
+    id: int
+    entity_id: int
+    kind: str
+    position: int
+    name: str
+    document: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """Where the feed of one (namespace, plugin) stands."""
+
+    generation: int
+    pruned_to: int
+
+
+_ENTITY = (
+    entities.c.id,
+    entities.c.source_id,
+    entities.c.name,
+    entities.c.document,
+    entities.c.created_at,
+    entities.c.updated_at,
+)
+_CHILD = (
+    entity_children.c.id,
+    entity_children.c.entity_id,
+    entity_children.c.kind,
+    entity_children.c.position,
+    entity_children.c.name,
+    entity_children.c.document,
+    entity_children.c.created_at,
+    entity_children.c.updated_at,
+)
+
+
+def _own(table: Any, scope: Scope, plugin: str) -> tuple[Any, Any]:
+    return table.c.namespace == scope.namespace, table.c.plugin == plugin
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_source(connection: Connection, scope: Scope, plugin: str, source_id: str) -> dict[str, StoredItem]:
+    """The stored entities of one source by name."""
+    found = connection.execute(
+        select(entities.c.name, entities.c.id, entities.c.content_hash, entities.c.created_at).where(
+            *_own(entities, scope, plugin), entities.c.source_id == source_id
+        )
+    )
+    return {name: StoredItem(*rest) for name, *rest in found}
+
+
+def read_feeds(connection: Connection) -> dict[tuple[str, str], FeedState]:
+    """All feeds of all namespaces: only the follower, which keeps every index in step, may ask for that."""
+    found = connection.execute(select(generations))
+    return {(row.namespace, row.plugin): FeedState(row.generation, row.pruned_to) for row in found}
+
+
+def read_entities(
+    connection: Connection, scope: Scope, plugin: str, *, after_generation: int = 0
+) -> Iterator[EntityRow]:
+    """Entities that changed after a generation (0: all), in order of id, streamed."""
+    query = select(*_ENTITY).where(*_own(entities, scope, plugin))
+    if after_generation:
+        query = query.where(entities.c.generation > after_generation)
+    for row in _streamed(connection, query.order_by(entities.c.id)):
+        yield EntityRow(*row)
+
+
+def read_children(
+    connection: Connection, scope: Scope, plugin: str, entity_ids: Sequence[int] | None = None
+) -> Iterator[ChildRow]:
+    """Children of the given entities (None: of all), in order of id."""
+    query = select(*_CHILD).where(*_own(entity_children, scope, plugin)).order_by(entity_children.c.id)
+    if entity_ids is None:
+        yield from (ChildRow(*row) for row in _streamed(connection, query))
+        return
+    for chunk in _chunks(entity_ids):
+        yield from (ChildRow(*row) for row in connection.execute(query.where(entity_children.c.entity_id.in_(chunk))))
+
+
+def count_entities(connection: Connection, scope: Scope, plugin: str, *, after_generation: int) -> int:
+    """How many entities changed after a generation."""
+    query = (
+        select(func.count())
+        .select_from(entities)
+        .where(*_own(entities, scope, plugin), entities.c.generation > after_generation)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def read_deleted(connection: Connection, scope: Scope, plugin: str, *, after_generation: int) -> list[int]:
+    """Ids of the entities that were deleted after a generation."""
+    query = select(changes.c.entity_id).where(
+        *_own(changes, scope, plugin), changes.c.generation > after_generation, changes.c.operation == "delete"
+    )
+    return [int(entity_id) for (entity_id,) in connection.execute(query)]
+
+
+def _streamed(connection: Connection, query: Select[Any]) -> Iterable[Any]:
+    return connection.execution_options(stream_results=True, yield_per=_CHUNK).execute(query)
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def lock_feed(connection: Connection, scope: Scope, plugin: str) -> int:
+    """Keep other writers of this (namespace, plugin) out until the transaction ends; return its generation."""
+    row = {"namespace": scope.namespace, "plugin": plugin, "generation": 0, "pruned_to": 0}
+    connection.execute(insert_ignore(connection, generations, [row]))
+    query = select(generations.c.generation).where(*_own(generations, scope, plugin)).with_for_update()
+    return int(connection.execute(query).scalar_one())
+
+
+def set_generation(connection: Connection, scope: Scope, plugin: str, generation: int) -> None:
+    connection.execute(update(generations).where(*_own(generations, scope, plugin)).values(generation=generation))
+
+
+def insert_entities(connection: Connection, scope: Scope, plugin: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows hold all columns but id, namespace and plugin."""
+    owned = [{**row, "namespace": scope.namespace, "plugin": plugin} for row in rows]
+    if owned:
+        connection.execute(insert(entities), owned)
+
+
+def update_entities(connection: Connection, scope: Scope, plugin: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows hold `entity_id` and the columns to change."""
+    if not rows:
+        return
+    values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "entity_id"}
+    statement = update(entities).where(*_own(entities, scope, plugin), entities.c.id == bindparam("entity_id"))
+    connection.execute(statement.values(values), [dict(row) for row in rows])
+
+
+def delete_entities(connection: Connection, scope: Scope, plugin: str, ids: Sequence[int]) -> None:
+    """Their children go with them, by the foreign key."""
+    for chunk in _chunks(ids):
+        connection.execute(delete(entities).where(*_own(entities, scope, plugin), entities.c.id.in_(chunk)))
+
+
+def read_ids(connection: Connection, scope: Scope, plugin: str, *, generation: int) -> dict[str, int]:
+    """Name -> id of what one generation wrote. (One generation is the work of one source.)"""
+    query = select(entities.c.name, entities.c.id).where(
+        *_own(entities, scope, plugin), entities.c.generation == generation
+    )
+    return {name: int(entity_id) for name, entity_id in connection.execute(query)}
+
+
+def insert_children(connection: Connection, scope: Scope, plugin: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    owned = [{**row, "namespace": scope.namespace, "plugin": plugin} for row in rows]
+    if owned:
+        connection.execute(insert(entity_children), owned)
+
+
+def update_child(connection: Connection, scope: Scope, plugin: str, child_id: int, values: Mapping[str, Any]) -> None:
+    connection.execute(
+        update(entity_children)
+        .where(*_own(entity_children, scope, plugin), entity_children.c.id == child_id)
+        .values(**values)
+    )
+
+
+def delete_children(connection: Connection, scope: Scope, plugin: str, ids: Sequence[int]) -> None:
+    for chunk in _chunks(ids):
+        connection.execute(
+            delete(entity_children).where(*_own(entity_children, scope, plugin), entity_children.c.id.in_(chunk))
+        )
+
+
+def append_changes(connection: Connection, scope: Scope, plugin: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows hold generation, entity_id, operation, kind, source_id, name, changed_at."""
+    owned = [{**row, "namespace": scope.namespace, "plugin": plugin} for row in rows]
+    if owned:
+        connection.execute(insert(changes), owned)
+
+
+def prune_changes(connection: Connection, scope: Scope, plugin: str, *, before: int) -> None:
+    """Forget changes older than `before` (ms), and remember up to which generation that was."""
+    old = (*_own(changes, scope, plugin), changes.c.changed_at < before)
+    newest = connection.execute(select(func.max(changes.c.generation)).where(*old)).scalar()
+    if newest is None:
+        return
+    connection.execute(delete(changes).where(*_own(changes, scope, plugin), changes.c.generation <= newest))
+    connection.execute(update(generations).where(*_own(generations, scope, plugin)).values(pruned_to=newest))
+
+
+# --- refresh status --------------------------------------------------------------------------------------------------
+
+
+def read_statuses(connection: Connection) -> list[Mapping[str, Any]]:
+    """All rows of all namespaces: for the process's own picture, never for a client as they are."""
+    return [dict(row._mapping) for row in connection.execute(select(refresh_status))]
+
+
+def write_status(connection: Connection, scope: Scope, plugin: str, source_id: str, values: Mapping[str, Any]) -> None:
+    row = {"namespace": scope.namespace, "plugin_name": plugin, "source_id": source_id, **values}
+    connection.execute(upsert(connection, refresh_status, row))
+
+
+def delete_status(connection: Connection, scope: Scope, plugin: str, source_id: str) -> None:
+    connection.execute(
+        delete(refresh_status).where(
+            refresh_status.c.namespace == scope.namespace,
+            refresh_status.c.plugin_name == plugin,
+            refresh_status.c.source_id == source_id,
+        )
+    )
+
+
+def read_source_ids(connection: Connection) -> set[tuple[str, str, str]]:
+    """(namespace, plugin, source) of everything stored, to find sources that vanished from the configuration."""
+    query = select(entities.c.namespace, entities.c.plugin, entities.c.source_id).distinct()
+    held = {(ns, plugin, source) for ns, plugin, source in connection.execute(query)}
+    status = select(refresh_status.c.namespace, refresh_status.c.plugin_name, refresh_status.c.source_id)
+    return held | {(ns, plugin, source) for ns, plugin, source in connection.execute(status)}

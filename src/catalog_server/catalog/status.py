@@ -1,0 +1,39 @@
+"""The state of a source: what the last refresh did, and what is wrong with it (spec http-api.md 1.5.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from catalog_server.catalog.records import Problem
+
+State = Literal["available", "error", "disabled", "loading"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """One row of catalog_refresh_status, its key apart. Times are ms since the epoch."""
+
+    state: State
+    fingerprint: str = ""
+    entity_count: int = 0
+    last_refresh_time: int | None = None
+    last_refresh_status: str | None = None
+    last_refresh_summary: str | None = None
+    last_error: str | None = None
+    problems: tuple[Problem, ...] = ()
+    entities_loaded: int = 0
+    entities_removed: int = 0
+    duration_ms: int = 0
+    updated_at: int = 0
+
+    def after(self, held: int, removed: int) -> SourceStatus:
+        """This status with the counts that a write brought to light."""
+        summary = f"Loaded {held} entities" + (f", removed {removed}" if removed else "")
+        return replace(
+            self,
+            entity_count=held,
+            entities_loaded=held,
+            entities_removed=removed,
+            last_refresh_summary=summary if self.state == "available" else self.last_refresh_summary,
+        )

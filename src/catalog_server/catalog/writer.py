@@ -1,0 +1,223 @@
+"""Writes what a source holds in one transaction: entities, children, change feed, generation and source status.
+
+All or nothing; unchanged entities are not touched; an unchanged source costs no write (architecture.md 7).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from catalog_server.catalog import sql
+from catalog_server.catalog.records import Batch, Loaded
+from catalog_server.catalog.status import SourceStatus
+from catalog_server.db.engine import reading, writing
+from catalog_server.errors import Conflict
+from catalog_server.schema.decode import ChildRecord
+from catalog_server.scope import Scope
+
+FEED_RETENTION_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKey:
+    """Which source, of which tenant."""
+
+    scope: Scope
+    plugin: str
+    kind: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one write did. `generation` is None where nothing changed."""
+
+    generation: int | None
+    upserted: int
+    removed: int
+    held: int
+
+
+class Writer:
+    """The only writer of entities."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def read_known(self, key: SourceKey) -> dict[str, str]:
+        """Name -> content hash of what the store holds of a source."""
+        with reading(self._engine) as connection:
+            found = sql.read_source(connection, key.scope, key.plugin, key.source_id)
+        return {name: item.content_hash for name, item in found.items()}
+
+    def replace_source(
+        self, key: SourceKey, batch: Batch, status: SourceStatus, *, commit_sha: str | None = None
+    ) -> Written:
+        """Make the store hold exactly the batch (and the last good version of what was rejected).
+
+        Raises:
+            Conflict: the store changed since the batch was compared with it; read and compare again.
+            Unavailable: the database is down; nothing was written.
+        """
+        with writing(self._engine) as connection:
+            change = _Change(connection, key, commit_sha)
+            written = change.apply(batch)
+            self._write_status(connection, key, status, written)
+        return written
+
+    def remove_source(self, key: SourceKey, status: SourceStatus | None) -> Written:
+        """Delete all entities of a source; its status is replaced, or deleted where `status` is None."""
+        with writing(self._engine) as connection:
+            written = _Change(connection, key, None).apply(Batch())
+            if status is None:
+                sql.delete_status(connection, key.scope, key.plugin, key.source_id)
+            else:
+                self._write_status(connection, key, status, written)
+        return written
+
+    def write_status(self, key: SourceKey, status: SourceStatus) -> None:
+        """Write the status alone: entities stay as they are."""
+        with writing(self._engine) as connection:
+            sql.write_status(connection, key.scope, key.plugin, key.source_id, _status_values(status))
+
+    @staticmethod
+    def _write_status(connection: Connection, key: SourceKey, status: SourceStatus, written: Written) -> None:
+        values = _status_values(status.after(written.held, written.removed))
+        sql.write_status(connection, key.scope, key.plugin, key.source_id, values)
+
+
+def _status_values(status: SourceStatus) -> dict[str, Any]:
+    values = asdict(status)
+    values["problems"] = json.dumps([asdict(problem) for problem in status.problems], ensure_ascii=True)
+    return values
+
+
+class _Change:
+    """One transaction's work on one source."""
+
+    def __init__(self, connection: Connection, key: SourceKey, commit_sha: str | None) -> None:
+        self._connection = connection
+        self._key = key
+        self._commit_sha = commit_sha
+        self._now = int(time.time() * 1000)
+
+    def apply(self, batch: Batch) -> Written:
+        connection, key = self._connection, self._key
+        current = sql.lock_feed(connection, key.scope, key.plugin)
+        stored = sql.read_source(connection, key.scope, key.plugin, key.source_id)
+        changed = [one for one in batch.items.values() if not _is_stored(one, stored)]
+        gone = [name for name in stored if name not in batch.items and name not in batch.rejected]
+        held = len(batch.items) + sum(name in stored and name not in batch.items for name in batch.rejected)
+        if not changed and not gone:
+            return Written(None, 0, 0, held)
+        generation = current + 1
+        ids = self._write_entities(changed, stored, generation)
+        self._write_children(changed, stored, ids)
+        sql.delete_entities(connection, key.scope, key.plugin, [stored[name].id for name in gone])
+        self._append_feed(generation, ids, {name: stored[name].id for name in gone})
+        sql.set_generation(connection, key.scope, key.plugin, generation)
+        return Written(generation, len(changed), len(gone), held)
+
+    def _write_entities(
+        self, changed: Sequence[Loaded], stored: Mapping[str, sql.StoredItem], generation: int
+    ) -> dict[str, int]:
+        connection, key = self._connection, self._key
+        new, old = [], []
+        for one in changed:
+            assert one.record is not None
+            created, updated = one.record.times
+            held = stored.get(one.name)
+            values = {
+                "document": one.record.document.decode(),
+                "content_hash": one.content_hash,
+                "origin": one.file,
+                "line": one.line,
+                "commit_sha": self._commit_sha,
+                "created_at": created or (held.created_at if held else self._now),
+                "updated_at": updated or self._now,
+                "generation": generation,
+            }
+            if held is not None:
+                old.append({"entity_id": held.id, **values})
+            else:
+                new.append({"kind": key.kind, "source_id": key.source_id, "name": one.name, **values})
+        sql.insert_entities(connection, key.scope, key.plugin, new)
+        sql.update_entities(connection, key.scope, key.plugin, old)
+        return sql.read_ids(connection, key.scope, key.plugin, generation=generation)
+
+    def _write_children(
+        self, changed: Sequence[Loaded], stored: Mapping[str, sql.StoredItem], ids: Mapping[str, int]
+    ) -> None:
+        """Children keep their id while they keep their place."""
+        connection, scope, plugin = self._connection, self._key.scope, self._key.plugin
+        wanted: dict[tuple[int, str, int], ChildRecord] = {}
+        for one in changed:
+            assert one.record is not None
+            for position, child in enumerate(one.record.children):
+                wanted[ids[one.name], child.kind, position] = child
+        updated = [ids[one.name] for one in changed if one.name in stored]
+        gone: list[int] = []
+        for row in sql.read_children(connection, scope, plugin, updated):
+            place = (row.entity_id, row.kind, row.position)
+            if place not in wanted:
+                gone.append(row.id)
+                continue
+            child = wanted.pop(place)
+            values = self._child_values(child, row.created_at)
+            if values["document"] != row.document or child.times != (None, None):
+                sql.update_child(connection, scope, plugin, row.id, values)
+        sql.delete_children(connection, scope, plugin, gone)
+        sql.insert_children(
+            connection,
+            scope,
+            plugin,
+            [
+                {
+                    "entity_id": entity_id,
+                    "kind": kind,
+                    "position": position,
+                    **self._child_values(child, self._now),
+                }
+                for (entity_id, kind, position), child in wanted.items()
+            ],
+        )
+
+    def _child_values(self, child: ChildRecord, created_before: int) -> dict[str, Any]:
+        created, updated = child.times
+        return {
+            "name": child.name,
+            "document": child.document.decode(),
+            "created_at": created or created_before,
+            "updated_at": updated or self._now,
+        }
+
+    def _append_feed(self, generation: int, upserted: Mapping[str, int], deleted: Mapping[str, int]) -> None:
+        connection, key = self._connection, self._key
+        common = {
+            "generation": generation,
+            "kind": key.kind,
+            "source_id": key.source_id,
+            "changed_at": self._now,
+        }
+        rows = [
+            {**common, "entity_id": entity_id, "operation": operation, "name": name}
+            for operation, names in (("upsert", upserted), ("delete", deleted))
+            for name, entity_id in names.items()
+        ]
+        sql.append_changes(connection, key.scope, key.plugin, rows)
+        sql.prune_changes(connection, key.scope, key.plugin, before=self._now - FEED_RETENTION_MS)
+
+
+def _is_stored(one: Loaded, stored: Mapping[str, sql.StoredItem]) -> bool:
+    held = stored.get(one.name)
+    if held is not None and held.content_hash == one.content_hash:
+        return True
+    if one.record is None:
+        raise Conflict(f"the stored content of {one.name!r} changed while its source was read")
+    return False

@@ -1,0 +1,48 @@
+"""The role of a provider: fetch the files of a source into memory, within limits. It parses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """One file. `shown` is what messages and provenance call it."""
+
+    shown: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The files of a source. `commit_sha` where they come from a repository."""
+
+    files: tuple[FetchedFile, ...]
+    commit_sha: str | None = None
+
+
+class FileAccess(Protocol):
+    """The only door to local files: paths are checked against the data roots behind it."""
+
+    def resolve(self, value: str) -> Path:
+        """The real path of a source's file. Raises Invalid when it is outside the roots or missing."""
+        ...
+
+    def read(self, path: Path) -> bytes:
+        """The content, up to the size limit. Raises Invalid or TooLarge."""
+        ...
+
+
+class Provider(Protocol):
+    """Fetches the files of one source."""
+
+    def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
+        """Raises Invalid when the properties or the files are wrong, Unavailable when a remote cannot be reached."""
+        ...
+
+    def watched(self, properties: Mapping[str, Any], files: FileAccess) -> tuple[Path, ...]:
+        """Local files whose change means that the source changed."""
+        ...

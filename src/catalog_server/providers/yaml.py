@@ -1,0 +1,43 @@
+"""The `yaml` provider: one local catalog file, or inline content (spec plugins.md 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from catalog_server.errors import Invalid
+from catalog_server.providers.base import Fetched, FetchedFile, FileAccess
+
+_PATH_KEYS = ("yamlCatalogPath", "path")
+
+
+class YAMLProvider:
+    """Reads `properties.yamlCatalogPath` (or `path`), or takes `properties.content`."""
+
+    def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
+        content = properties.get("content")
+        if content is not None:
+            if not isinstance(content, str):
+                raise Invalid("must be text", field="properties.content", code="property_type")
+            return Fetched((FetchedFile("content", content.encode("utf-8", "surrogatepass")),))
+        path = files.resolve(self._path(properties))
+        return Fetched((FetchedFile(str(path), files.read(path)),))
+
+    def watched(self, properties: Mapping[str, Any], files: FileAccess) -> tuple[Path, ...]:
+        if "content" in properties:
+            return ()
+        return (files.resolve(self._path(properties)),)
+
+    @staticmethod
+    def _path(properties: Mapping[str, Any]) -> str:
+        for key in _PATH_KEYS:
+            value = properties.get(key)
+            if value is None:
+                continue
+            if not isinstance(value, str) or not value:
+                raise Invalid("must be the path of a file", field=f"properties.{key}", code="property_type")
+            return value
+        raise Invalid(
+            "required: the path of the catalog file", field="properties.yamlCatalogPath", code="property_required"
+        )

@@ -1,0 +1,76 @@
+"""All settings of the server process, and the only place that reads the environment.
+
+Each setting is declared once, as a field of a group below: its flag and variable, default, kind (type and limits) and
+purpose. `TABLE` is those fields in order; parsing, `--help` and docs/reference/settings.md derive from it. The
+docstring under a field gives the unit and the reason of the default.
+
+Not here: what a connection string means beyond its database type (db/dsn.py), and what the files named here contain.
+"""
+
+from catalog_server.settings.groups import (
+    GROUPS,
+    TABLE,
+    Audit,
+    Authentication,
+    Authorization,
+    Cache,
+    ConfigStore,
+    Database,
+    Governance,
+    Jobs,
+    LeaderElection,
+    Limits,
+    Logging,
+    Migration,
+    Paths,
+    Server,
+    Settings,
+    Tenancy,
+)
+from catalog_server.settings.kinds import (
+    DatabaseType,
+    Listen,
+    Network,
+    Secret,
+    SettingsError,
+    TextRequested,
+    UsageError,
+    dsn_type,
+    parse_boolean,
+)
+from catalog_server.settings.loading import load, load_or_exit, usage_text
+from catalog_server.settings.table import Setting
+
+__all__ = [
+    "GROUPS",
+    "TABLE",
+    "Audit",
+    "Authentication",
+    "Authorization",
+    "Cache",
+    "ConfigStore",
+    "Database",
+    "DatabaseType",
+    "Governance",
+    "Jobs",
+    "LeaderElection",
+    "Limits",
+    "Listen",
+    "Logging",
+    "Migration",
+    "Network",
+    "Paths",
+    "Secret",
+    "Server",
+    "Setting",
+    "Settings",
+    "SettingsError",
+    "Tenancy",
+    "TextRequested",
+    "UsageError",
+    "dsn_type",
+    "load",
+    "load_or_exit",
+    "parse_boolean",
+    "usage_text",
+]

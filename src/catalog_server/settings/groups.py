@@ -1,0 +1,345 @@
+"""The settings themselves, grouped. The docstring under a field gives the unit and the reason of the default."""
+
+# ruff: noqa: RUF009
+# `active` and `later` are field specifiers: they return dataclasses.field(...), once per field.
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from catalog_server.settings.kinds import (
+    BOOLEAN,
+    CLAIM,
+    DAYS,
+    KUBERNETES_KEY,
+    KUBERNETES_NAME,
+    LISTEN,
+    NAMESPACE,
+    NAMESPACES,
+    NETWORKS,
+    OPTIONAL_PATH,
+    ORIGINS,
+    PATH,
+    PATHS,
+    SECONDS,
+    SECRET,
+    TEXT,
+    DatabaseType,
+    Listen,
+    Network,
+    Secret,
+    choice,
+    whole,
+)
+from catalog_server.settings.table import (
+    Setting,
+    active,
+    default_data_dir,
+    default_data_roots,
+    embedded_dsn,
+    host_name,
+    later,
+    type_of_dsn,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    """The HTTP edge."""
+
+    listen: Listen = active("--listen", ":8080", LISTEN, "Address to accept HTTP connections on.")
+    """All interfaces, because a container is reached from outside; 8080 needs no privileges."""
+    cors_origins: tuple[str, ...] = active(
+        "CATALOG_CORS_ORIGINS", "*", ORIGINS, "Web origins whose scripts may call the API."
+    )
+    """`*` is any http or https origin: no cookies are involved, so the browser adds no rights to a script."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Logging:
+    """What the process writes about itself."""
+
+    format: Literal["auto", "json", "text"] = active(
+        "CATALOG_LOG_FORMAT", "auto", choice("auto", "json", "text"), "Form of the log lines."
+    )
+    """`auto`: text on a terminal, JSON elsewhere, so that neither people nor collectors have to configure it."""
+    level: Literal["debug", "info", "warning", "error"] = active(
+        "CATALOG_LOG_LEVEL", "info", choice("debug", "info", "warning", "error"), "Least level written."
+    )
+    """`info` is one line per request and per change of state."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paths:
+    """Files and folders."""
+
+    sources: tuple[Path, ...] = active("--sources", "/config/sources.yaml", PATHS, "Source files.")
+    """Repeat the flag or give a comma list. The default is where the image and the manifests mount it."""
+    watch_enabled: bool = active("CATALOG_WATCH_ENABLED", "true", BOOLEAN, "Reload changed source files.")
+    """On: an edit is visible without a restart. Turn it off where file events are unreliable or costly."""
+    data_dir: Path = active(
+        "CATALOG_DATA_DIR",
+        "$XDG_DATA_HOME/catalog-server or ~/.local/share/catalog-server",
+        PATH,
+        "Folder of the embedded database and of the document spool.",
+        derive=default_data_dir,
+    )
+    """Must be writable. The user's data folder, so that a first run needs no privileges."""
+    data_roots: tuple[Path, ...] = active(
+        "CATALOG_DATA_ROOTS",
+        "the folder of each source file, `plugins` beside that folder, /plugins, /sample-repos",
+        PATHS,
+        "Folders that sources may read files from.",
+        derive=default_data_roots,
+    )
+    """An allow-list: a source must not read any file of the host. The default fits the shipped layout."""
+    secrets_dir: Path | None = later("CATALOG_SECRETS_DIR", "", OPTIONAL_PATH, "Folder with secrets as <name>/<key>.")
+    """Unset: secret references cannot be resolved from files. There is no folder that is safe to assume."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Bounds on what the server takes in."""
+
+    max_file_bytes: int = active(
+        "CATALOG_MAX_FILE_BYTES", "33554432", whole(1, 2**31, "bytes"), "Largest data file that is read."
+    )
+    """Bytes. 32 MiB is far above hand-written catalogs and fits the memory limit of the manifests."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Database:
+    """Where entities are kept."""
+
+    dsn: Secret = active(
+        "DATABASE_DSN --db-dsn",
+        "SQLite file catalog.db in CATALOG_DATA_DIR",
+        SECRET,
+        "Connection string of the database.",
+        derive=embedded_dsn,
+    )
+    """Prefer the variable: a flag is visible in the process list. No DSN gives the embedded database."""
+    type: DatabaseType = active(
+        "DATABASE_TYPE --db-type",
+        "what the DSN says",
+        choice("postgres", "mysql", "sqlite"),
+        "Type of the database.",
+        derive=type_of_dsn,
+    )
+    """Only needed to be explicit: a type that contradicts the DSN stops the start."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Migration:
+    """Changes of the database schema at start."""
+
+    lock_enabled: bool = later("CATALOG_MIGRATION_LOCK_ENABLED", "true", BOOLEAN, "One replica migrates at a time.")
+    """On, because it costs a single replica nothing and saves several from racing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfigStore:
+    """Where changes of the source configuration are kept."""
+
+    mode: Literal["file", "k8s", "none"] = later(
+        "CATALOG_CONFIG_STORE_MODE --config-store", "file", choice("file", "k8s", "none"), "Where changes are kept."
+    )
+    """`file` writes the source file back, `k8s` a ConfigMap, `none` keeps nothing."""
+    namespace: str = later("CATALOG_CONFIG_NAMESPACE", "default", NAMESPACE, "Namespace of ConfigMap and secrets.")
+    """`default` is what existing installations rely on; set it to the namespace of the pod."""
+    configmap_name: str = later(
+        "CATALOG_CONFIG_CONFIGMAP_NAME", "catalog-sources", KUBERNETES_NAME, "ConfigMap to use."
+    )
+    """The name in the shipped manifests."""
+    configmap_key: str = later("CATALOG_CONFIG_CONFIGMAP_KEY", "sources.yaml", KUBERNETES_KEY, "Key in the ConfigMap.")
+    """The name that the file has when the ConfigMap is mounted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tenancy:
+    """Who shares the server."""
+
+    mode: Literal["single", "namespace"] = later(
+        "CATALOG_TENANCY_MODE", "single", choice("single", "namespace"), "One tenant, or one per namespace."
+    )
+    """`single` needs no namespace in a request, as clients of a one-team server expect."""
+    namespaces: tuple[str, ...] = later("CATALOG_NAMESPACES", "", NAMESPACES, "Allowed namespaces (namespace mode).")
+    """Empty: any well-formed namespace."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Authorization:
+    """Who may do what."""
+
+    mode: Literal["none", "sar"] = later(
+        "CATALOG_AUTHZ_MODE", "none", choice("none", "sar"), "No check by Kubernetes, or SubjectAccessReview."
+    )
+    """`none` because `sar` needs a cluster."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Authentication:
+    """Who the caller is."""
+
+    mode: Literal["header", "jwt"] = later(
+        "CATALOG_AUTH_MODE", "header", choice("header", "jwt"), "Where the role of a caller comes from."
+    )
+    """`header` (X-User-Role) can be forged: for development, or behind a proxy that sets it."""
+    allow_header: bool = later("CATALOG_ALLOW_HEADER_AUTH", "false", BOOLEAN, "Header mode beyond loopback.")
+    """Off: a forgeable role on a reachable port has to be asked for."""
+    trusted_proxies: tuple[Network, ...] = later(
+        "CATALOG_TRUSTED_PROXIES", "", NETWORKS, "Peers whose X-Remote-* count."
+    )
+    """Empty: nobody, because anybody can send the headers."""
+    jwt_role_claim: str = later("CATALOG_JWT_ROLE_CLAIM", "role", CLAIM, "Claim that holds the role.")
+    """A dotted path reaches into objects, for example `realm_access.roles`."""
+    jwt_operator_value: str = later("CATALOG_JWT_OPERATOR_VALUE", "operator", TEXT, "Claim value of an operator.")
+    """Compared without regard to case."""
+    jwt_public_key_path: Path | None = later("CATALOG_JWT_PUBLIC_KEY_PATH", "", OPTIONAL_PATH, "RSA public key (PEM).")
+    """Required in `jwt` mode, unless unverified tokens are allowed."""
+    jwt_issuer: str = later("CATALOG_JWT_ISSUER", "", TEXT, "Expected `iss` of a token.")
+    """Empty: not checked."""
+    jwt_audience: str = later("CATALOG_JWT_AUDIENCE", "", TEXT, "Expected `aud` of a token.")
+    """Empty: not checked."""
+    jwt_allow_unverified: bool = later("CATALOG_JWT_ALLOW_UNVERIFIED", "false", BOOLEAN, "Accept tokens without a key.")
+    """Off: only right behind a proxy that has verified the token already."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit:
+    """The record of changes."""
+
+    enabled: bool = later("CATALOG_AUDIT_ENABLED", "true", BOOLEAN, "Record changes made over HTTP.")
+    """On: a record that starts after the incident is of no use."""
+    retention_days: int = later("CATALOG_AUDIT_RETENTION_DAYS", "90", DAYS, "How long audit events are kept.")
+    """Days. A quarter, the usual span of an access review."""
+    log_denied: bool = later("CATALOG_AUDIT_LOG_DENIED", "true", BOOLEAN, "Record denied changes (403) too.")
+    """On: denied attempts are what a review looks for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Jobs:
+    """Refreshes in the background."""
+
+    enabled: bool = later("CATALOG_JOB_ENABLED", "true", BOOLEAN, "Refresh sources in background jobs.")
+    """On: a slow source must not hold a request."""
+    concurrency: int = later("CATALOG_JOB_CONCURRENCY", "3", whole(1, 256), "Jobs at the same time, per replica.")
+    """Jobs wait for the network most of the time; three leave CPU for requests."""
+    max_retries: int = later("CATALOG_JOB_MAX_RETRIES", "3", whole(0, 100), "Attempts per refresh job.")
+    """0 is allowed. Three outlive a short outage without hiding a lasting one."""
+    poll_interval_seconds: int = later(
+        "CATALOG_JOB_POLL_INTERVAL_SECONDS", "5", SECONDS, "Pause between looks for jobs."
+    )
+    """Seconds. Short enough to feel prompt, long enough to be no load."""
+    claim_timeout_minutes: int = later(
+        "CATALOG_JOB_CLAIM_TIMEOUT_MINUTES", "10", whole(1, 10_080, "minutes"), "When a running job counts as stuck."
+    )
+    """Minutes. Longer than any healthy refresh."""
+    retention_days: int = later("CATALOG_JOB_RETENTION_DAYS", "7", DAYS, "How long finished jobs are kept.")
+    """Days. A week covers a weekend."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cache:
+    """Answers kept in memory."""
+
+    enabled: bool = later("CATALOG_CACHE_ENABLED", "true", BOOLEAN, "Cache the discovery answers.")
+    """On: clients ask for them on every start."""
+    discovery_ttl_seconds: int = later("CATALOG_CACHE_DISCOVERY_TTL", "60", SECONDS, "Life of the plugin list.")
+    """Seconds. The list changes with a release only."""
+    capabilities_ttl_seconds: int = later("CATALOG_CACHE_CAPABILITIES_TTL", "30", SECONDS, "Life of capabilities.")
+    """Seconds. Shorter than the list, because sources change what a plugin can do."""
+    max_entries: int = later("CATALOG_CACHE_MAX_SIZE", "1000", whole(1, 10_000_000), "Entries per cache.")
+    """More than there are distinct discovery answers."""
+    response_bytes: int = active(
+        "CATALOG_RESPONSE_CACHE_BYTES", "16777216", whole(0, 2**34, "bytes; 0 = off"), "Room for answers."
+    )
+    """Bytes. 16 MiB holds the hot pages of a large catalog and stays small against the pod's memory."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaderElection:
+    """Which replica runs the loops that may run once only."""
+
+    enabled: bool = later("CATALOG_LEADER_ELECTION_ENABLED", "false", BOOLEAN, "Elect a leader with a Lease.")
+    """Off: one replica needs no leader, and a Lease needs a cluster."""
+    pod_name: str = later(
+        "POD_NAME",
+        "the host name",
+        TEXT,
+        "Identity of this replica.",
+        derive=host_name,
+    )
+    """Kubernetes sets the host name to the pod's name; must differ between replicas."""
+    pod_namespace: str = later("POD_NAMESPACE", "catalog-system", NAMESPACE, "Namespace that the pod runs in.")
+    """The namespace of the shipped manifests."""
+    lease_name: str = later("CATALOG_LEADER_LEASE_NAME", "catalog-server-leader", KUBERNETES_NAME, "Name of the Lease.")
+    """The name in the shipped Role."""
+    lease_namespace: str = later(
+        "CATALOG_LEADER_LEASE_NAMESPACE",
+        "POD_NAMESPACE",
+        NAMESPACE,
+        "Namespace of the Lease.",
+        derive=lambda values, environ: values["leader_election.pod_namespace"],
+    )
+    """Where the pod's own Role applies."""
+    lease_duration_seconds: int = later("CATALOG_LEADER_LEASE_DURATION", "15", SECONDS, "Life of an unrenewed Lease.")
+    """Seconds; must exceed the renew deadline. A dead leader is replaced after this time."""
+    renew_deadline_seconds: int = later(
+        "CATALOG_LEADER_RENEW_DEADLINE", "10", SECONDS, "When a leader gives up renewing."
+    )
+    """Seconds; must exceed the retry period. The leader has stopped before another one can start."""
+    retry_period_seconds: int = later("CATALOG_LEADER_RETRY_PERIOD", "2", SECONDS, "Pause between attempts.")
+    """Seconds. Several attempts fit into the renew deadline."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Governance:
+    """Files of the governance rules."""
+
+    config: Path = later("CATALOG_GOVERNANCE_CONFIG", "/config/governance.yaml", PATH, "Governance rules.")
+    """Beside the source file in the image."""
+    approval_policies: Path = later(
+        "CATALOG_APPROVAL_POLICIES", "/config/approval-policies.yaml", PATH, "Approval policies."
+    )
+    """Beside the source file in the image."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything that an operator can set, checked. `not_active_yet` names given settings without effect so far."""
+
+    server: Server
+    logging: Logging
+    paths: Paths
+    limits: Limits
+    database: Database
+    migration: Migration
+    config_store: ConfigStore
+    tenancy: Tenancy
+    authorization: Authorization
+    authentication: Authentication
+    audit: Audit
+    jobs: Jobs
+    cache: Cache
+    leader_election: LeaderElection
+    governance: Governance
+    not_active_yet: tuple[str, ...] = ()
+
+
+GROUPS: dict[str, type[Any]] = {
+    name: hint for name, hint in get_type_hints(Settings).items() if isinstance(hint, type) and is_dataclass(hint)
+}
+
+
+def _build_table() -> tuple[Setting, ...]:
+    return tuple(
+        replace(declared.metadata["setting"], path=f"{group}.{declared.name}")
+        for group, group_type in GROUPS.items()
+        for declared in fields(group_type)
+    )
+
+
+TABLE: tuple[Setting, ...] = _build_table()

@@ -1,0 +1,90 @@
+"""How a setting is declared: one row with its names, default, kind, purpose and status."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+from catalog_server.settings.kinds import Kind, Secret, SettingsError, T, dsn_type
+
+Derive = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table. `default` is the text that an operator would write, or says how it is derived.
+
+    `names` holds the variable and the flag; `path` is `group.field`, filled in by `_build_table`.
+    """
+
+    names: str
+    default: str
+    kind: Kind[Any]
+    purpose: str
+    active: bool
+    derive: Derive | None
+    path: str = ""
+
+    @property
+    def flag(self) -> str | None:
+        return next((name for name in self.names.split() if name.startswith("-")), None)
+
+    @property
+    def variable(self) -> str | None:
+        return next((name for name in self.names.split() if not name.startswith("-")), None)
+
+    @property
+    def since(self) -> str:
+        return "active" if self.active else "validated now, used by a later release"
+
+
+def active(names: str, default: str, kind: Kind[T], purpose: str, derive: Derive | None = None) -> T:
+    """Declare a setting that this release acts on. `derive` computes the default from the settings above it."""
+    return cast(T, _declared(Setting(names, default, kind, purpose, True, derive)))
+
+
+def later(names: str, default: str, kind: Kind[T], purpose: str, derive: Derive | None = None) -> T:
+    """Declare a setting that is validated now and used by a later release."""
+    return cast(T, _declared(Setting(names, default, kind, purpose, False, derive)))
+
+
+def _declared(row: Setting) -> Any:
+    if row.derive is not None:
+        return field(metadata={"setting": row})
+    return field(default=row.kind.parse(row.default), metadata={"setting": row})
+
+
+def default_data_dir(values: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
+    # The XDG rule: a relative XDG_DATA_HOME is to be ignored.
+    base = environ.get("XDG_DATA_HOME", "")
+    home = environ.get("HOME", "")
+    if os.path.isabs(base):
+        return Path(base) / "catalog-server"
+    if os.path.isabs(home):
+        return Path(home) / ".local/share/catalog-server"
+    raise SettingsError(
+        "CATALOG_DATA_DIR", "not set, and there is no HOME folder to derive it from; set it to a folder"
+    )
+
+
+def default_data_roots(values: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Path, ...]:
+    folders = [Path(os.path.abspath(file)).parent for file in values["paths.sources"]]
+    beside = [root for folder in folders for root in (folder, folder.parent / "plugins")]
+    return tuple(dict.fromkeys([*beside, Path("/plugins"), Path("/sample-repos")]))
+
+
+def embedded_dsn(values: Mapping[str, Any], environ: Mapping[str, str]) -> Secret:
+    return Secret("sqlite:///" + quote(str(values["paths.data_dir"] / "catalog.db")))
+
+
+def type_of_dsn(values: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
+    return dsn_type(values["database.dsn"].reveal())
+
+
+def host_name(values: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    return socket.gethostname() or "unknown"
