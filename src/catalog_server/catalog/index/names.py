@@ -99,7 +99,11 @@ class KindNames:
         return self._own.resolve(path, quoted)
 
     def suggest(self, name: str) -> str | None:
-        return nearest(name, [*self._own.known(), *self._known_of_children()])
+        return nearest(name, self.known_names())
+
+    def known_names(self) -> list[str]:
+        """Every name that could have been meant."""
+        return [*self._own.known(), *self._known_of_children()]
 
     def _known_of_children(self) -> Iterable[str]:
         for collection, names in self._children.items():

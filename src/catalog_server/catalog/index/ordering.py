@@ -57,6 +57,10 @@ class Order:
         assert value is not None
         return sort_key(value), self._ids[position]
 
+    def value_at(self, position: int) -> Scalar | None:
+        """What the position sorts by: the part of a page token that is not the id."""
+        return self._value_of(position)
+
     def changed(
         self,
         value_of: Callable[[int], Scalar | None],

@@ -1,0 +1,192 @@
+"""Answers reads from the index: lists, single entities, children. No database, no JSON made or parsed.
+
+A query is first planned (names resolved, types checked, token read: everything that can be the client's fault), then
+run. Planning and running are cheap enough for the event loop, but for filters that have to look into documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyroaring import BitMap
+
+from catalog_server.catalog.follower import Indexes
+from catalog_server.catalog.index.evaluate import evaluate, evaluate_children, match_words, reads_documents
+from catalog_server.catalog.index.index import Index
+from catalog_server.catalog.index.layout import SOURCE, search_words
+from catalog_server.catalog.index.names import TableNames
+from catalog_server.catalog.index.ordering import Order
+from catalog_server.catalog.index.table import Table
+from catalog_server.catalog.named_queries import NamedQuery, check_named_query
+from catalog_server.catalog.orders import child_order, entity_order
+from catalog_server.catalog.plugin import Plugin
+from catalog_server.errors import Invalid, NotFound
+from catalog_server.query.checker import All, Resolved, check_filter
+from catalog_server.query.nodes import Scalar
+from catalog_server.query.parser import parse_filter
+from catalog_server.query.tokens import binding_of, decode_token, encode_token
+from catalog_server.scope import Scope
+
+# Looking into documents costs some microseconds each: beyond this many the event loop must not wait for it.
+_FEW_DOCUMENTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """A list request, typed but not yet checked against a kind. `sources` None: all of them."""
+
+    page_size: int
+    filter: str = ""
+    q: str = ""
+    order_by: str = ""
+    descending: bool = False
+    sources: frozenset[str] | None = None
+    named_query: NamedQuery | None = None
+    token: str = ""
+    token_parameter: str = "pageToken"  # noqa: S105 - the name of a request parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. `items` is the inside of a JSON array; `next_token` is empty on the last page."""
+
+    items: bytes
+    size: int
+    total: int
+    next_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked query on one snapshot."""
+
+    index: Index
+    table: Table
+    order: Order
+    order_name: str
+    query: ListQuery
+    filters: tuple[Resolved, ...]
+    binding: str
+    after: tuple[Scalar | None, int] | None
+    collection: str | None = None
+    within: BitMap | None = None
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether running it may take long enough to hold up other requests."""
+        return len(self.table) > _FEW_DOCUMENTS and any(reads_documents(one, self.index) for one in self.filters)
+
+
+class Reader:
+    """Reads of one process. Every method takes the scope first."""
+
+    def __init__(self, indexes: Indexes) -> None:
+        self._indexes = indexes
+
+    def index(self, scope: Scope, plugin: Plugin) -> Index:
+        return self._indexes.get(scope, plugin.name)
+
+    def plan(self, scope: Scope, plugin: Plugin, query: ListQuery) -> Plan:
+        """Check a list query.
+
+        Raises:
+            Invalid: `field` names the parameter; filters also carry a position.
+        """
+        index = self.index(scope, plugin)
+        filters = _filters(query, index.names)
+        if query.named_query is not None:
+            filters = (*filters, check_named_query(query.named_query, index))
+        name, order = entity_order(index, plugin.kind.rules, query.order_by, query.descending)
+        binding = _binding(scope, plugin.name, query, name)
+        return Plan(index, index.table, order, name, query, filters, binding, _after(query, binding))
+
+    def plan_children(
+        self, scope: Scope, plugin: Plugin, position: int, collection: str, query: ListQuery, within: BitMap | None
+    ) -> Plan:
+        """Check a list query on the children of the entity at `position`; `within` narrows them further."""
+        index = self.index(scope, plugin)
+        child = index.children[collection]
+        own = TableNames({f.path: f for f in child.table.layout.fields}, child.table, child=None, like=False)
+        filters = _filters(query, own)
+        name, order = child_order(child.table, query.order_by)
+        of_entity = child.of(position)
+        within = of_entity if within is None else of_entity & within
+        binding = _binding(scope, f"{plugin.name}/{collection}/{index.table.ids[position]}", query, name)
+        after = _after(query, binding)
+        return Plan(index, child.table, order, name, query, filters, binding, after, collection, within)
+
+    def run(self, plan: Plan) -> Page:
+        """One page of a checked query."""
+        query = plan.query
+        hits = self._hits(plan)
+        total = len(plan.table) if hits is None else len(hits)
+        found = plan.order.page(hits, query.descending, plan.after, query.page_size + 1)
+        shown = found[: query.page_size]
+        token = _next_token(plan, shown[-1]) if len(found) > query.page_size else ""
+        return Page(plan.table.documents.join(shown), len(shown), total, token)
+
+    def get(self, scope: Scope, plugin: Plugin, name: str, source_id: str | None = None) -> bytes:
+        """The JSON of one entity.
+
+        Raises:
+            NotFound: no entity of this name in this namespace (and source).
+        """
+        index = self.index(scope, plugin)
+        return index.table.documents[find(index, plugin, name, source_id)]
+
+    def _hits(self, plan: Plan) -> BitMap | None:
+        """Positions that satisfy the query; None for all."""
+        query, index = plan.query, plan.index
+        if plan.collection is not None:
+            found = plan.within if plan.within is not None else plan.table.live
+            for one in plan.filters:
+                found = found & evaluate_children(one, index, plan.collection)
+            return found
+        parts: list[BitMap] = []
+        if query.sources is not None:
+            sources = plan.table.columns[SOURCE].texts
+            parts.append(BitMap.union(BitMap(), *(sources.positions(one) for one in query.sources)))
+        if words := search_words([query.q]):
+            parts.append(match_words(words, index))
+        if plan.filters:
+            parts.append(evaluate(plan.filters[0] if len(plan.filters) == 1 else All(plan.filters), index))
+        if not parts:
+            return None
+        return BitMap.intersection(*parts) if len(parts) > 1 else parts[0]
+
+
+def find(index: Index, plugin: Plugin, name: str, source_id: str | None) -> int:
+    """Position of an entity. Raises NotFound."""
+    position = index.find(name, source_id)
+    if position is None:
+        if plugin.kind.rules.code_errors and source_id is not None:
+            raise NotFound(f"No model found '{name}' in source '{source_id}'")
+        raise NotFound(f'{plugin.kind.noun} "{name}" not found')
+    return position
+
+
+def _filters(query: ListQuery, names: object) -> tuple[Resolved, ...]:
+    node = parse_filter(query.filter) if query.filter else None
+    return () if node is None else (check_filter(node, names),)  # type: ignore[arg-type]
+
+
+def _binding(scope: Scope, what: str, query: ListQuery, order_name: str) -> str:
+    """What a page token is good for: the same list with the same filters in the same order."""
+    sources: Sequence[str] = ["*"] if query.sources is None else sorted(query.sources)
+    named = "" if query.named_query is None else query.named_query.name
+    direction = "DESC" if query.descending else "ASC"
+    return binding_of(scope.namespace, what, query.filter, query.q, named, order_name, direction, *sources)
+
+
+def _after(query: ListQuery, binding: str) -> tuple[Scalar | None, int] | None:
+    if not query.token:
+        return None
+    value, entity_id = decode_token(query.token, binding, query.token_parameter)
+    if not entity_id.isdecimal() or len(entity_id) > 19:
+        raise Invalid("not a page token of this list", field=query.token_parameter, code="page_token")
+    return value, int(entity_id)
+
+
+def _next_token(plan: Plan, last: int) -> str:
+    return encode_token(plan.order.value_at(last), str(plan.table.ids[last]), plan.binding)
