@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.errors import Invalid
-from catalog_server.schema.entity import UNSET, Entity, Flag, Integer, Nested, Number
+from catalog_server.schema.entity import UNSET, Entity, Flag, Integer, Milliseconds, Nested, Number, TimedEntity
 from catalog_server.schema.kind import ChildKind, Kind, ListRules
 from catalog_server.schema.marks import mark
 from catalog_server.schema.metadata import tag_properties
@@ -18,9 +18,11 @@ __all__ = [
     "Invalid",
     "Kind",
     "ListRules",
+    "Milliseconds",
     "Nested",
     "Number",
     "Plugin",
+    "TimedEntity",
     "mark",
     "tag_properties",
 ]

@@ -92,10 +92,8 @@ def check_plugins(plugins: Sequence[Plugin]) -> None:
 
 def _check_marks(plugin: Plugin) -> None:
     for field in plugin.kind.fields:
-        mark = field.mark
-        if mark.facet and not (mark.filter or mark.options):
-            raise Invalid(f"plugin {plugin.name!r}: {field.path} is a facet and no filter")
-        if (mark.filter or mark.search) and not field.scalar:
+        uses = field.mark.filter or field.mark.search or field.mark.facet or field.mark.links_to
+        if uses and not field.scalar:
             raise Invalid(f"plugin {plugin.name!r}: {field.path} is an object, which cannot be filtered or searched")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from catalog_server.schema.marks import Name, mark
 
@@ -26,8 +26,17 @@ class Entity(Nested):
     custom_properties: dict[str, Any] = {}
 
 
-Text = str
 Integer = int | UnsetType
 Number = float | UnsetType
 Flag = bool | UnsetType
-__all__ = ["UNSET", "Entity", "Flag", "Integer", "Nested", "Number", "Text"]
+Milliseconds = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$", description="milliseconds since the epoch, as text")]
+
+
+class TimedEntity(Entity):
+    """Base of the kinds whose JSON carries times; a file may give them, else the store's are shown."""
+
+    create_time_since_epoch: Milliseconds | None = None
+    last_update_time_since_epoch: Milliseconds | None = None
+
+
+__all__ = ["UNSET", "Entity", "Flag", "Integer", "Milliseconds", "Nested", "Number", "TimedEntity"]

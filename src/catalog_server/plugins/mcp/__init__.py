@@ -9,7 +9,6 @@ import msgspec
 from catalog_server.plugin_api import (
     UNSET,
     ChildKind,
-    Entity,
     Flag,
     Integer,
     Invalid,
@@ -17,6 +16,7 @@ from catalog_server.plugin_api import (
     ListRules,
     Nested,
     Plugin,
+    TimedEntity,
     mark,
 )
 
@@ -64,7 +64,7 @@ _CONNECTION = "Connection"
 _SECURITY = "Security"
 
 
-class McpServer(Entity):
+class McpServer(TimedEntity):
     """An MCP server (spec plugins.md 1.2), with the fields of the richer model."""
 
     deployment_mode: Annotated[

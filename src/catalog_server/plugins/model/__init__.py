@@ -11,17 +11,16 @@ import msgspec
 
 from catalog_server.plugin_api import (
     ChildKind,
-    Entity,
     Invalid,
     Kind,
     ListRules,
+    Milliseconds,
     Nested,
     Plugin,
+    TimedEntity,
     mark,
     tag_properties,
 )
-
-_MILLISECONDS = msgspec.Meta(pattern=r"^[0-9]{1,18}$", description="milliseconds since the epoch, as decimal text")
 
 
 class _Artifact(Nested, forbid_unknown_fields=False, tag_field="artifactType"):
@@ -30,8 +29,8 @@ class _Artifact(Nested, forbid_unknown_fields=False, tag_field="artifactType"):
     name: str = ""
     external_id: str = ""
     description: Annotated[str, mark(long_text=True)] = ""
-    create_time_since_epoch: Annotated[str, _MILLISECONDS] | None = None
-    last_update_time_since_epoch: Annotated[str, _MILLISECONDS] | None = None
+    create_time_since_epoch: Milliseconds | None = None
+    last_update_time_since_epoch: Milliseconds | None = None
     custom_properties: dict[str, Any] = {}
 
 
@@ -51,7 +50,7 @@ _OVERVIEW = "Overview"
 _DETAILS = "Details"
 
 
-class CatalogModel(Entity):
+class CatalogModel(TimedEntity):
     """A model (spec plugins.md 1.1)."""
 
     provider: Annotated[str, mark(width="md", filter=True, section=_OVERVIEW, search=True, facet=True, cli=True)] = ""
@@ -79,8 +78,6 @@ class CatalogModel(Entity):
     library_name: Annotated[str, mark(names=("library_name",), section=_DETAILS, search=True)] = ""
     logo: Annotated[str, mark(hidden_option=True, long_text=True)] = ""
     readme: Annotated[str, mark(section="Documentation", long_text=True, display="markdown")] = ""
-    create_time_since_epoch: Annotated[str, _MILLISECONDS] | None = None
-    last_update_time_since_epoch: Annotated[str, _MILLISECONDS] | None = None
     artifacts: list[ModelArtifact | MetricsArtifact] = []
 
 
