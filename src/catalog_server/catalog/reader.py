@@ -43,6 +43,8 @@ class ListQuery:
     descending: bool = False
     sources: frozenset[str] | None = None
     named_query: NamedQuery | None = None
+    restriction: str = ""
+    """What else narrows the list: part of what a page token is bound to."""
     token: str = ""
     token_parameter: str = "pageToken"  # noqa: S105 - the name of a request parameter
 
@@ -176,7 +178,9 @@ def _binding(scope: Scope, what: str, query: ListQuery, order_name: str) -> str:
     sources: Sequence[str] = ["*"] if query.sources is None else sorted(query.sources)
     named = "" if query.named_query is None else query.named_query.name
     direction = "DESC" if query.descending else "ASC"
-    return binding_of(scope.namespace, what, query.filter, query.q, named, order_name, direction, *sources)
+    return binding_of(
+        scope.namespace, what, query.filter, query.q, named, query.restriction, order_name, direction, *sources
+    )
 
 
 def _after(query: ListQuery, binding: str) -> tuple[Scalar | None, int] | None:

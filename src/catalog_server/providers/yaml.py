@@ -21,8 +21,10 @@ class YAMLProvider:
             if not isinstance(content, str):
                 raise Invalid("must be text", field="properties.content", code="property_type")
             return Fetched((FetchedFile("content", content.encode("utf-8", "surrogatepass")),))
-        path = files.resolve(self._path(properties))
-        return Fetched((FetchedFile(str(path), files.read(path)),))
+        # Messages name the file as the configuration does: clients need not know where it lies on this machine.
+        given = self._path(properties)
+        path = files.resolve(given)
+        return Fetched((FetchedFile(given, files.read(path)),))
 
     def watched(self, properties: Mapping[str, Any], files: FileAccess) -> tuple[Path, ...]:
         if "content" in properties:

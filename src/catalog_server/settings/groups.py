@@ -135,7 +135,7 @@ class Database:
 class Migration:
     """Changes of the database schema at start."""
 
-    lock_enabled: bool = later("CATALOG_MIGRATION_LOCK_ENABLED", "true", BOOLEAN, "One replica migrates at a time.")
+    lock_enabled: bool = active("CATALOG_MIGRATION_LOCK_ENABLED", "true", BOOLEAN, "One replica migrates at a time.")
     """On, because it costs a single replica nothing and saves several from racing."""
 
 
@@ -161,11 +161,11 @@ class ConfigStore:
 class Tenancy:
     """Who shares the server."""
 
-    mode: Literal["single", "namespace"] = later(
+    mode: Literal["single", "namespace"] = active(
         "CATALOG_TENANCY_MODE", "single", choice("single", "namespace"), "One tenant, or one per namespace."
     )
     """`single` needs no namespace in a request, as clients of a one-team server expect."""
-    namespaces: tuple[str, ...] = later("CATALOG_NAMESPACES", "", NAMESPACES, "Allowed namespaces (namespace mode).")
+    namespaces: tuple[str, ...] = active("CATALOG_NAMESPACES", "", NAMESPACES, "Allowed namespaces (namespace mode).")
     """Empty: any well-formed namespace."""
 
 
@@ -245,13 +245,13 @@ class Jobs:
 class Cache:
     """Answers kept in memory."""
 
-    enabled: bool = later("CATALOG_CACHE_ENABLED", "true", BOOLEAN, "Cache the discovery answers.")
+    enabled: bool = active("CATALOG_CACHE_ENABLED", "true", BOOLEAN, "Cache the discovery answers.")
     """On: clients ask for them on every start."""
-    discovery_ttl_seconds: int = later("CATALOG_CACHE_DISCOVERY_TTL", "60", SECONDS, "Life of the plugin list.")
+    discovery_ttl_seconds: int = active("CATALOG_CACHE_DISCOVERY_TTL", "60", SECONDS, "Life of the plugin list.")
     """Seconds. The list changes with a release only."""
-    capabilities_ttl_seconds: int = later("CATALOG_CACHE_CAPABILITIES_TTL", "30", SECONDS, "Life of capabilities.")
+    capabilities_ttl_seconds: int = active("CATALOG_CACHE_CAPABILITIES_TTL", "30", SECONDS, "Life of capabilities.")
     """Seconds. Shorter than the list, because sources change what a plugin can do."""
-    max_entries: int = later("CATALOG_CACHE_MAX_SIZE", "1000", whole(1, 10_000_000), "Entries per cache.")
+    max_entries: int = active("CATALOG_CACHE_MAX_SIZE", "1000", whole(1, 10_000_000), "Entries per cache.")
     """More than there are distinct discovery answers."""
     response_bytes: int = active(
         "CATALOG_RESPONSE_CACHE_BYTES", "16777216", whole(0, 2**34, "bytes; 0 = off"), "Room for answers."

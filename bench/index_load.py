@@ -1,0 +1,33 @@
+"""Builds the index of a loaded database in this fresh process, and says how long it took.
+
+    python -m bench.index_load DSN SPOOL_FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from catalog_server.catalog.follower import Follower, Indexes
+from catalog_server.catalog.registry import discover
+from catalog_server.db.dsn import parse_dsn
+from catalog_server.db.engine import open_engine
+
+
+def main() -> None:
+    registry = discover()
+    indexes = Indexes(registry, Path(sys.argv[2]))
+    follower = Follower(open_engine(parse_dsn(sys.argv[1], None)), registry, indexes)
+    started = time.perf_counter()
+    follower.catch_up()
+    seconds = time.perf_counter() - started
+    entities = sum(len(index.table) for index in indexes.all().values())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    sys.stdout.write(json.dumps({"seconds": seconds, "entities": entities, "peak": peak}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The work beside serving: start-up (migrate, first load), following the feed, pinging the database, watching files.
+
+Plain threads that end when `stop` is called. A database that is down is waited for; reads go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Engine
+
+from catalog_server.bootstrap.watching import watch
+from catalog_server.catalog.follower import Follower, follow_until
+from catalog_server.catalog.links import Links
+from catalog_server.catalog.loader import Loader
+from catalog_server.catalog.statuses import Statuses
+from catalog_server.db.engine import ping
+from catalog_server.db.migrate import migrate
+from catalog_server.errors import CatalogError, Unavailable
+from catalog_server.health import Health
+
+FOLLOW_SECONDS = 1.0
+PING_SECONDS = 0.5
+_RETRY_SECONDS = 1.0
+_JOIN_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class Background:
+    """Runs the threads. `fatal` holds the reason when start-up failed for good."""
+
+    def __init__(  # noqa: PLR0913 - made in one place, by name
+        self,
+        *,
+        engine: Engine,
+        health: Health,
+        loader: Loader,
+        follower: Follower,
+        statuses: Statuses,
+        links: Links,
+        lock_migrations: bool,
+        watch_files: bool,
+    ) -> None:
+        self._engine = engine
+        self._health = health
+        self._loader = loader
+        self._follower = follower
+        self._statuses = statuses
+        self._links = links
+        self._lock_migrations = lock_migrations
+        self._watch_files = watch_files
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.fatal: str | None = None
+
+    def start(self, on_fatal: Callable[[], None]) -> None:
+        """Begin. `on_fatal` is called when the process cannot ever become ready."""
+        self._run("ping", self._ping)
+        self._run("boot", lambda: self._boot(on_fatal))
+
+    def stop(self) -> None:
+        """End all threads and wait for them."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(_JOIN_SECONDS)
+
+    def _run(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _ping(self) -> None:
+        was_down: str | None = None
+        while not self._stop.is_set():
+            try:
+                ping(self._engine)
+                error = None
+            except Unavailable as down:
+                error = down.message.removeprefix("database: ")
+            if error != was_down:
+                (log.warning if error else log.info)("database is " + ("down" if error else "up"), reason=error)
+                was_down = error
+            self._health.database_is(error)
+            self._stop.wait(PING_SECONDS)
+
+    def _boot(self, on_fatal: Callable[[], None]) -> None:
+        try:
+            if not self._until_available(lambda: migrate(self._engine, lock=self._lock_migrations)):
+                return
+            if not self._until_available(self._loader.load):
+                return
+        except CatalogError as error:
+            self.fatal = error.message
+            log.error("start-up failed", reason=error.message)
+            on_fatal()
+            return
+        except Exception as error:  # door: start-up; without it the process would hang, never ready
+            self.fatal = f"{type(error).__name__}: {error}"
+            log.exception("start-up failed")
+            on_fatal()
+            return
+        self._health.initial_load_done()
+        log.info("ready")
+        self._loader.report_links(self._links)
+        self._run("follow", self._follow)
+        if self._watch_files:
+            self._run("watch", self._watch)
+
+    def _until_available(self, work: Callable[[], object]) -> bool:
+        """Do the work, again and again while the database is down; False when the process is stopping."""
+        last = None
+        while not self._stop.is_set():
+            try:
+                work()
+                return True
+            except Unavailable as error:
+                if error.message != last:
+                    log.warning("waiting for the database", reason=error.message)
+                last = error.message
+            self._stop.wait(_RETRY_SECONDS)
+        return False
+
+    def _follow(self) -> None:
+        follow_until(self._stop, self._follower, seconds=FOLLOW_SECONDS, after=lambda _: self._statuses.follow())
+
+    def _watch(self) -> None:
+        for changed in watch(self._loader.watched, self._loader.wanted, self._stop):
+            self._reload(changed)
+
+    def _reload(self, changed: set[Path]) -> None:
+        """Take changed files into force; what the database is not there for stays due for the next round."""
+        if changed & {path.absolute() for path in self._loader.files}:
+            self._loader.read_configuration()
+        self._loader.touch(changed)
+        if not self._loader.is_due:
+            return
+        try:
+            self._loader.load()
+        except Unavailable as error:
+            log.warning("cannot store changed sources yet", reason=error.message)

@@ -1,0 +1,122 @@
+"""catalog-server: the process. Opens the socket first, so that probes are answered while the catalog is loaded."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from catalog_server import __version__
+from catalog_server.bootstrap import Server, build
+from catalog_server.errors import CatalogError
+from catalog_server.settings import Listen, Settings, load_or_exit
+from catalog_server.telemetry import AccessLog, set_up_logging
+
+_BACKLOG = 2048
+_GRACE_SECONDS = 30
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Entry point of the command. Exit status 1: settings, sources or database are not usable."""
+    settings = load_or_exit()
+    is_json = set_up_logging(settings.logging.format, settings.logging.level)
+    try:
+        listener = open_socket(settings.server.listen)
+        server = build(settings, AccessLog(is_json))
+    except CatalogError as error:
+        sys.exit(f"catalog-server: {error.message}")
+    except OSError as error:
+        sys.exit(f"catalog-server: cannot listen on {settings.server.listen}: {error.strerror or error}")
+    _announce(settings, listener)
+    sys.exit(serve(server, listener))
+
+
+def serve(server: Server, listener: socket.socket) -> int:
+    """Serve until a signal comes, or start-up fails for good; return the exit status."""
+    http = _HTTP(uvicorn_config(server.app), server)
+    server.background.start(on_fatal=http.give_up)
+    try:
+        http.run(sockets=[listener])
+    finally:
+        server.close()
+    return 1 if server.background.fatal else 0
+
+
+def uvicorn_config(app: object) -> uvicorn.Config:
+    """How the application is served. The benchmark's calibration uses the same."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        backlog=_BACKLOG,
+    )
+
+
+class _HTTP(uvicorn.Server):
+    """uvicorn's server, which tells readiness when it is asked to stop."""
+
+    def __init__(self, config: uvicorn.Config, server: Server) -> None:
+        super().__init__(config)
+        self._parts = server
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        log.info("stopping", signal=signal.Signals(sig).name)
+        self._parts.health.is_stopping.set()
+        super().handle_exit(sig, frame)
+        # uvicorn would raise the signal again when it is done; here a requested stop is a success.
+        self._captured_signals.clear()
+
+    def give_up(self) -> None:
+        """Stop serving because start-up failed."""
+        self.should_exit = True
+
+
+def open_socket(listen: Listen) -> socket.socket:
+    """Bind and listen. No host means all interfaces, by IPv6 and IPv4 where the machine has both.
+
+    Raises:
+        OSError: the address is in use, not ours, or not known.
+    """
+    if not listen.host and socket.has_dualstack_ipv6():
+        return socket.create_server(("", listen.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
+    found = socket.getaddrinfo(listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    return socket.create_server(address, family=family, backlog=_BACKLOG)
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = "localhost" if host in ("::", "0.0.0.0") else host  # noqa: S104 - a comparison, not a binding
+    log.info(
+        "listening",
+        version=__version__,
+        address=f"http://{f'[{shown}]' if ':' in shown else shown}:{port}",
+        sources=[str(path) for path in settings.paths.sources],
+        database=_database(settings),
+    )
+    if settings.not_active_yet:
+        log.warning("settings that this release does not use yet", settings=list(settings.not_active_yet))
+
+
+def _database(settings: Settings) -> str:
+    """The database in words that hold no secret: the file where it is embedded, else the type."""
+    if settings.database.type == "sqlite":
+        return f"embedded SQLite, {settings.database.dsn.reveal().removeprefix('sqlite:///')}"
+    return settings.database.type
+
+
+if __name__ == "__main__":
+    main()

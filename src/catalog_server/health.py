@@ -1,0 +1,93 @@
+"""Liveness and readiness (seed, Health Endpoints). Probes only look at what background checks have found.
+
+A probe never waits for a database: the supervisor pings it, and a result that is too old counts as down.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+STALE_AFTER_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """What the last ping found. `error` is a class of failure, never a host, a user or a DSN."""
+
+    is_up: bool
+    error: str | None
+    at: float
+
+
+class Health:
+    """The facts that probes report. Written by background threads, read by the event loop."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._database = DatabaseState(False, "not checked yet", self._started)
+        self._plugins: Callable[[], dict[str, bool]] = dict
+        self.is_stopping = threading.Event()
+        self._is_loaded = threading.Event()
+
+    def watch_plugins(self, plugins: Callable[[], dict[str, bool]]) -> None:
+        """Where to ask for the health of each plugin."""
+        self._plugins = plugins
+
+    def database_is(self, error: str | None) -> None:
+        """Record a ping: None for a good one, else the class of failure."""
+        self._database = DatabaseState(error is None, error, self._clock())
+
+    def initial_load_done(self) -> None:
+        """Migrations and the first load of configuration and sources are done."""
+        self._is_loaded.set()
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._is_loaded.is_set()
+
+    @property
+    def plugins(self) -> dict[str, bool]:
+        return self._plugins()
+
+    def liveness(self) -> dict[str, Any]:
+        """The body of /livez and /healthz."""
+        return {"status": "alive", "uptime": uptime(self._clock() - self._started)}
+
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether the process is ready, and the body of /readyz."""
+        database = self._database_component()
+        plugins = self.plugins
+        healthy = sum(plugins.values())
+        all_healthy = healthy == len(plugins)
+        counts = (
+            f"all {len(plugins)} plugins healthy" if all_healthy else f"{healthy} of {len(plugins)} plugins healthy"
+        )
+        is_ready = database["status"] == "up" and self.is_loaded and all_healthy and not self.is_stopping.is_set()
+        components = {
+            "database": database,
+            "initial_load": {"status": "complete" if self.is_loaded else "pending"},
+            "plugins": {"status": "healthy" if all_healthy else "degraded", "details": counts},
+        }
+        return is_ready, {"status": "ready" if is_ready else "not_ready", "components": components}
+
+    def _database_component(self) -> dict[str, str]:
+        state = self._database
+        if state.is_up and self._clock() - state.at > STALE_AFTER_SECONDS:
+            return {"status": "down", "error": "no answer"}
+        if state.is_up:
+            return {"status": "up"}
+        return {"status": "down", "error": state.error or "unknown"}
+
+
+def uptime(seconds: float) -> str:
+    """`0s`, `2m35s`, `26h3m0s`: rounded half up to whole seconds, no days (spec platform.md 2)."""
+    whole = int(seconds + 0.5)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours}h{minutes}m{whole % 60}s"
+    return f"{minutes}m{whole % 60}s" if minutes else f"{whole}s"

@@ -1,0 +1,150 @@
+"""The ASGI application: routes and middleware as two lists, and the one place that sends an answer.
+
+Everything here is on the path of every read. The order of the middlewares is architecture.md 8: request id and access
+log (in `App`), error envelope, CORS, identity, tenancy, authorization, audit, then conditional reads and the route.
+Identity, authorization and audit get their place between tenancy and conditional reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from catalog_server.errors import NotFound
+from catalog_server.http.messages import Handler, Header, Middleware, Receive, Request, Response, Send
+from catalog_server.http.middleware.conditional import conditional_reads
+from catalog_server.http.middleware.cors import cors
+from catalog_server.http.middleware.tenancy import tenancy
+from catalog_server.http.problems import MethodNotAllowed, problems
+from catalog_server.http.router import Operation, Route, Router
+from catalog_server.http.routes import build_routes
+from catalog_server.http.services import Services
+from catalog_server.telemetry import AccessLine, AccessLog, Clock
+
+_MAX_ID_LENGTH = 128
+_NO_OPERATION = Operation("", "")
+_COMMON_HEADERS: tuple[Header, ...] = (
+    (b"vary", b"Accept-Encoding, Origin, X-Namespace"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+def middlewares(services: Services) -> list[Middleware]:
+    """Outermost first."""
+    return [
+        problems,
+        cors(services.cors_origins),
+        tenancy(services.tenancy_mode, services.namespaces),
+        conditional_reads(services.response_cache_bytes),
+    ]
+
+
+def build_app(services: Services, access_log: AccessLog) -> App:
+    """The application with all routes of all plugins."""
+    return App(build_routes(services), middlewares(services), access_log)
+
+
+class App:
+    """Serves ASGI."""
+
+    def __init__(self, routes: Sequence[Route], stack: Sequence[Middleware], access_log: AccessLog) -> None:
+        self.router = Router(routes)
+        self._access_log = access_log
+        self._clock = Clock()
+        self._id_prefix = secrets.token_hex(6)
+        self._count = 0
+        handler: Handler = _dispatch
+        for middleware in reversed(stack):
+            handler = middleware(handler)
+        self._handler = handler
+
+    async def __call__(self, asgi: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if asgi["type"] != "http":
+            await _refuse(asgi, receive, send)
+            return
+        started = time.perf_counter()
+        request = Request(asgi, receive)
+        request.id = self._request_id(request)
+        methods = self.router.match(request)
+        route = methods.get("GET" if request.method == "HEAD" else request.method)
+        if route is not None and route.is_probe:
+            response = await _answer(route, request)
+        else:
+            request.route = route or _stand_in(request, methods)
+            response = await self._handler(request)
+            if "gzip" in (request.header(b"accept-encoding") or ""):
+                response = response.gzipped()
+        await _send(request, response, send)
+        if route is None or not route.is_probe:
+            self._log(request, response, started)
+
+    def _request_id(self, request: Request) -> str:
+        given = request.header(b"x-request-id")
+        if given and len(given) <= _MAX_ID_LENGTH and given.isascii() and given.isprintable():
+            return given
+        self._count += 1
+        return f"{self._id_prefix}-{self._count:x}"
+
+    def _log(self, request: Request, response: Response, started: float) -> None:
+        route = request.route
+        path = request.raw_path + (b"?" + request.raw_query if request.raw_query else b"")
+        line = AccessLine(
+            self._clock.text(time.time()),
+            "request",
+            request.method,
+            path.decode("ascii", "backslashreplace"),
+            route.template if route is not None else "",
+            response.status,
+            round((time.perf_counter() - started) * 1000, 3),
+            len(response.body),
+            request.scope.namespace,
+            request.id,
+        )
+        self._access_log.add(line, asyncio.get_running_loop().call_later)
+
+
+async def _answer(route: Route, request: Request) -> Response:
+    answer = route.endpoint(request)
+    return answer if isinstance(answer, Response) else await answer
+
+
+async def _dispatch(request: Request) -> Response:
+    assert request.route is not None
+    return await _answer(request.route, request)
+
+
+def _stand_in(request: Request, methods: Mapping[str, Route]) -> Route:
+    """A route for what has none: it answers 404, 405 or OPTIONS inside the same middlewares as everything else."""
+    allowed = sorted({*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"})
+
+    def endpoint(request: Request) -> Response:
+        if not methods:
+            raise NotFound(f"no such path: {request.path[:200]}")
+        if request.method == "OPTIONS":
+            return Response.empty(204, ((b"allow", ", ".join(allowed).encode()),))
+        raise MethodNotAllowed(request.method, allowed)
+
+    return Route("", endpoint, _NO_OPERATION, needs_tenant=False, errors=_style(methods))
+
+
+def _style(methods: Mapping[str, Route]) -> Any:
+    return next((route.errors for route in methods.values()), "phrase")
+
+
+async def _send(request: Request, response: Response, send: Send) -> None:
+    headers = [*response.headers, *_COMMON_HEADERS, (b"x-request-id", request.id.encode())]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    body = b"" if request.method == "HEAD" else response.body
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _refuse(asgi: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """Lifespan is the supervisor's business; WebSockets are not spoken."""
+    if asgi["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    raise RuntimeError(f"unsupported ASGI scope {asgi['type']!r}")

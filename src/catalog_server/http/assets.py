@@ -1,0 +1,71 @@
+"""The universal asset envelope: one shape for the entities of all kinds (spec plugins.md 1.10, http-api.md 4.8)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from catalog_server.catalog.configuration import Configuration
+from catalog_server.catalog.links import links_of
+from catalog_server.catalog.plugin import Plugin
+from catalog_server.catalog.reader import Page
+from catalog_server.http.messages import Response, json_response
+from catalog_server.scope import Scope
+
+API_VERSION = "catalog/v1alpha1"
+_METADATA = ("id", "name", "description", "createTimeSinceEpoch", "lastUpdateTimeSinceEpoch")
+
+
+def asset_list(plugin: Plugin, configuration: Configuration, scope: Scope, page: Page) -> Response:
+    """A page of assets."""
+    entities = msgspec.json.decode(b"[%b]" % page.items)
+    return json_response(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "AssetList",
+            "items": [asset_of(plugin, configuration, scope, entity) for entity in entities],
+            "nextPageToken": page.next_token,
+            "totalSize": page.total,
+        }
+    )
+
+
+def asset_of(plugin: Plugin, configuration: Configuration, scope: Scope, entity: dict[str, Any]) -> dict[str, Any]:
+    """One entity as an asset. Nothing is lost: what is not metadata stands in `spec`."""
+    kind = plugin.kind
+    source_id = entity[kind.source_field]
+    metadata: dict[str, Any] = {
+        "uid": entity.get("id") or f"{plugin.name}:{kind.name}:{source_id}:{entity['name']}",
+        "name": entity["name"],
+    }
+    if entity.get("description"):
+        metadata["description"] = entity["description"]
+    for key, given in (("createdAt", "createTimeSinceEpoch"), ("updatedAt", "lastUpdateTimeSinceEpoch")):
+        if given in entity:
+            metadata[key] = _timestamp(int(entity[given]))
+    metadata["sourceRef"] = _source_ref(configuration, plugin, scope, source_id)
+    status: dict[str, Any] = {"lifecycle": "active", "health": "unknown"}
+    links = links_of(kind, msgspec.json.encode(entity))
+    if links:
+        status["links"] = {"related": [{"kind": link.kind, "name": link.name} for link in links]}
+    hidden = {*_METADATA, *(() if kind.source_column else (kind.source_field,))}
+    spec = {key: value for key, value in entity.items() if key not in hidden}
+    return {"apiVersion": API_VERSION, "kind": kind.name, "metadata": metadata, "spec": spec, "status": status}
+
+
+def _source_ref(configuration: Configuration, plugin: Plugin, scope: Scope, source_id: str) -> dict[str, str]:
+    for source in configuration.sources(scope, plugin):
+        if source.id == source_id:
+            return {"sourceId": source_id, "sourceName": source.name, "sourceType": source.type}
+    return {"sourceId": source_id}
+
+
+def _timestamp(milliseconds: int) -> str:
+    try:
+        return (
+            datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        )
+    except (OverflowError, ValueError):  # a file may claim any number; the year 10000 has no RFC 3339 form
+        return ""

@@ -1,0 +1,177 @@
+"""Request and Response, as small as the read path needs them.
+
+A Response is a value that may be cached and shared between requests: nobody changes one after it was made.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from catalog_server.errors import Invalid, TooLarge
+from catalog_server.scope import DEFAULT_SCOPE, Scope
+
+if TYPE_CHECKING:
+    from catalog_server.http.router import Route
+
+Header = tuple[bytes, bytes]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+JSON = b"application/json"
+_MAX_QUERY_FIELDS = 100
+_GZIP_FROM_BYTES = 1024
+
+
+class Request:
+    """One request. `path` is percent-decoded, `raw_path` as it was sent."""
+
+    __slots__ = (
+        "_query",
+        "headers",
+        "id",
+        "method",
+        "params",
+        "path",
+        "raw_path",
+        "raw_query",
+        "receive",
+        "route",
+        "scope",
+    )
+
+    def __init__(self, asgi: Mapping[str, Any], receive: Receive) -> None:
+        self.method: str = asgi["method"]
+        self.path: str = asgi["path"]
+        self.raw_path: bytes = asgi.get("raw_path") or self.path.encode()
+        self.raw_query: bytes = asgi["query_string"]
+        self.headers: list[Header] = asgi["headers"]
+        self.receive = receive
+        self.id = ""
+        self.scope: Scope = DEFAULT_SCOPE
+        """The tenant. Set by the tenancy middleware."""
+        self.route: Route | None = None
+        self.params: dict[str, str] = {}
+        """Values of the route's placeholders."""
+        self._query: dict[str, list[str]] | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this (lower-case) name."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """All values of each query parameter.
+
+        Raises:
+            Invalid: not valid UTF-8, a NUL character, or absurdly many parameters.
+        """
+        if self._query is None:
+            self._query = _parse_query(self.raw_query)
+        return self._query
+
+    def first(self, name: str, default: str = "") -> str:
+        """The first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else default
+
+    async def body(self, max_bytes: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            TooLarge: it is longer than `max_bytes`.
+        """
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                raise Invalid("the client went away before the body was complete")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > max_bytes:
+                raise TooLarge(f"request body is larger than {max_bytes} bytes")
+            parts.append(part)
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+
+def _parse_query(raw: bytes) -> dict[str, list[str]]:
+    if not raw:
+        return {}
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=_MAX_QUERY_FIELDS,
+        )
+    except UnicodeDecodeError as error:
+        raise Invalid("the query string is not valid UTF-8", field="query") from error
+    except ValueError as error:
+        raise Invalid(f"the query string has more than {_MAX_QUERY_FIELDS} parameters", field="query") from error
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if "\0" in value or "\0" in name:
+            raise Invalid("holds a NUL character", field=name.replace("\0", "")[:80] or "query")
+        values.setdefault(name, []).append(value)
+    return values
+
+
+class Response:
+    """One answer."""
+
+    __slots__ = ("_gzipped", "body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes, headers: Iterable[Header] = (), content_type: bytes = JSON) -> None:
+        self.status = status
+        self.body = body
+        self.headers: tuple[Header, ...] = (
+            (b"content-type", content_type),
+            (b"content-length", b"%d" % len(body)),
+            *headers,
+        )
+        self._gzipped: Response | None = None
+
+    @classmethod
+    def empty(cls, status: int, headers: Iterable[Header] = ()) -> Response:
+        """An answer that must not have a body (204, 304), and so no headers about one."""
+        response = cls(status, b"")
+        response.headers = tuple(headers)
+        return response
+
+    def with_headers(self, *headers: Header) -> Response:
+        """The same answer with more headers. Headers of these names that it has already are replaced."""
+        names = {name for name, _ in headers}
+        copy = Response.__new__(Response)
+        copy.status, copy.body, copy._gzipped = self.status, self.body, None
+        copy.headers = (*(header for header in self.headers if header[0] not in names), *headers)
+        return copy
+
+    def gzipped(self) -> Response:
+        """The same answer compressed, where that helps. Made once and kept."""
+        if len(self.body) < _GZIP_FROM_BYTES:
+            return self
+        if self._gzipped is None:
+            body = gzip.compress(self.body, compresslevel=1, mtime=0)
+            self._gzipped = self.with_headers((b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(body)))
+            self._gzipped.body = body
+        return self._gzipped
+
+
+def json_response(document: Any, status: int = 200, headers: Iterable[Header] = ()) -> Response:
+    """A JSON answer with one trailing newline (spec http-api.md 0.1)."""
+    return Response(status, msgspec.json.encode(document) + b"\n", headers)
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Response | Awaitable[Response]]
+Middleware = Callable[[Handler], Handler]

@@ -1,0 +1,1 @@
+"""One concern per file; the order stands in http/app.py."""

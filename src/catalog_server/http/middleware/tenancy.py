@@ -1,0 +1,47 @@
+"""Which tenant a request is for (spec platform.md 3.1 to 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from catalog_server.errors import Invalid
+from catalog_server.http.messages import Handler, Middleware, Request, Response
+from catalog_server.http.problems import TenantForbidden, TenantRejected
+from catalog_server.scope import DEFAULT_SCOPE, Scope
+
+
+def tenancy(mode: str, allowed: Collection[str]) -> Middleware:
+    """In mode `single` everything belongs to `default`; in mode `namespace` each request names its namespace."""
+
+    def wrap(following: Handler) -> Handler:
+        if mode == "single":
+
+            async def single(request: Request) -> Response:
+                request.scope = DEFAULT_SCOPE
+                return await following(request)
+
+            return single
+
+        async def by_namespace(request: Request) -> Response:
+            if request.route is not None and request.route.needs_tenant:
+                request.scope = _scope_of(request, allowed)
+            return await following(request)
+
+        return by_namespace
+
+    return wrap
+
+
+def _scope_of(request: Request, allowed: Collection[str]) -> Scope:
+    name = request.first("namespace") or request.header(b"x-namespace") or ""
+    if not name:
+        raise TenantRejected(
+            "namespace is required in multi-tenant mode: pass ?namespace= or the header X-Namespace", field="namespace"
+        )
+    try:
+        scope = Scope(name)
+    except Invalid as error:
+        raise TenantRejected(error.message, field="namespace") from error
+    if allowed and name not in allowed:
+        raise TenantForbidden(f"namespace {name!r} is not served here", field="namespace")
+    return scope

@@ -1,0 +1,114 @@
+"""Routes as data, and the way from method and path to one of them.
+
+A template may hold `{name}` (one segment) and `{name...}` (the rest, slashes included, greedy). Static paths win over
+templates, longer templates over shorter ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from catalog_server.http.messages import Endpoint, Request
+
+ErrorStyle = Literal["phrase", "text", "code"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What the API document says about a route."""
+
+    summary: str
+    tag: str
+    parameters: tuple[Mapping[str, Any], ...] = ()
+    responses: Mapping[int, Mapping[str, Any] | None] = field(default_factory=dict)
+    """Status -> schema of the body; None: no body described. Errors are added by openapi.py."""
+    errors: tuple[int, ...] = ()
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route. `version` gives, for a request, the state that its answer depends on: equal state, equal answer."""
+
+    template: str
+    endpoint: Endpoint
+    operation: Operation
+    method: str = "GET"
+    version: Callable[[Request], str] | None = None
+    errors: ErrorStyle = "phrase"
+    is_probe: bool = False
+    """A probe bypasses every middleware (architecture.md 8)."""
+    needs_tenant: bool = True
+
+
+@dataclass(frozen=True)
+class _Template:
+    pattern: re.Pattern[str]
+    routes: dict[str, Route]
+
+
+class Router:
+    """Finds the route of a request."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._static: dict[str, dict[str, Route]] = {}
+        by_template: dict[str, dict[str, Route]] = {}
+        for route in self.routes:
+            table = by_template if "{" in route.template else self._static
+            methods = table.setdefault(route.template, {})
+            if route.method in methods:
+                raise ValueError(f"two routes for {route.method} {route.template}")
+            methods[route.method] = route
+        # By the text before the first placeholder; the longest template is tried first.
+        self._dynamic: dict[str, list[_Template]] = {}
+        for template in sorted(by_template, key=lambda text: (text.count("/"), len(text)), reverse=True):
+            found = _Template(_compile(template), by_template[template])
+            self._dynamic.setdefault(template.partition("{")[0], []).append(found)
+
+    def match(self, request: Request) -> Mapping[str, Route]:
+        """The routes of the request's path by method, empty when there is none; sets the request's parameters."""
+        path = request.path
+        methods = self._static.get(path)
+        if methods is not None:
+            return methods
+        direct = self._dynamic.get(path[: path.rfind("/") + 1])
+        if direct is not None and (found := _first(direct, request)) is not None:
+            return found
+        for prefix, templates in self._dynamic.items():
+            if path.startswith(prefix) and (found := _first(templates, request)) is not None:
+                return found
+        return {}
+
+
+def _first(templates: list[_Template], request: Request) -> dict[str, Route] | None:
+    for template in templates:
+        found = template.pattern.fullmatch(request.path)
+        if found is not None:
+            request.params = found.groupdict()
+            return template.routes
+    return None
+
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)(\.\.\.)?\}")
+
+
+def _compile(template: str) -> re.Pattern[str]:
+    parts: list[str] = []
+    end = 0
+    for found in _PLACEHOLDER.finditer(template):
+        parts.append(re.escape(template[end : found.start()]))
+        parts.append(f"(?P<{found[1]}>{'.+' if found[2] else '[^/]+'})")
+        end = found.end()
+    parts.append(re.escape(template[end:]))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def decode_name(request: Request, name: str = "name") -> str:
+    """A name out of the path, decoded once more: some clients encode `/` twice (spec plugins.md 1.1)."""
+    value = request.params[name]
+    return unquote(value) if "%" in value else value

@@ -1,0 +1,26 @@
+"""All routes, as lists: those of the server, then those of each plugin."""
+
+from __future__ import annotations
+
+from catalog_server.http.router import Route
+from catalog_server.http.routes.discovery import discovery_routes
+from catalog_server.http.routes.entities import entity_routes
+from catalog_server.http.routes.health import health_routes
+from catalog_server.http.routes.home import home_routes
+from catalog_server.http.routes.models import model_routes
+from catalog_server.http.routes.sources import source_routes
+from catalog_server.http.routes.spec import spec_routes
+from catalog_server.http.routes.tenancy import tenancy_routes
+from catalog_server.http.services import Services
+
+
+def build_routes(services: Services) -> list[Route]:
+    """Every route of this process."""
+    routes = [*health_routes(services), *discovery_routes(services), *tenancy_routes(services)]
+    for plugin in services.registry:
+        routes += entity_routes(services, plugin)
+        routes += source_routes(services, plugin)
+        if plugin.kind.slashes_in_names:
+            routes += model_routes(services, plugin)
+    routes += home_routes(services)
+    return [*routes, *spec_routes(routes)]

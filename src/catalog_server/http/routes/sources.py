@@ -1,0 +1,165 @@
+"""Sources and labels of a plugin, for readers (spec plugins.md 1.1 and 6.1). Managing them is another group of routes.
+
+Properties are not shown here: they are the operators' business.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from catalog_server.catalog.plugin import Plugin
+from catalog_server.catalog.refresher import key_of
+from catalog_server.catalog.status import SourceStatus
+from catalog_server.http.listing import RULES, page_of
+from catalog_server.http.messages import Request, Response, json_response
+from catalog_server.http.params import parse_choice, parse_sort_order, parse_text
+from catalog_server.http.router import Operation, Route
+from catalog_server.http.routes.parameters import (
+    NEXT_PAGE_TOKEN,
+    PAGE_TOKEN,
+    STRICT_SORT_ORDER,
+    page_size,
+    parameter,
+)
+from catalog_server.http.schemas import page_schema
+from catalog_server.http.services import Services
+from catalog_server.sources.config import Source
+
+_PAGING = (STRICT_SORT_ORDER, page_size(RULES), PAGE_TOKEN, NEXT_PAGE_TOKEN)
+_ITEM = {
+    "type": "object",
+    "required": ["id", "name", "enabled", "labels", "status", "error"],
+    "properties": {
+        "id": {"type": "string"},
+        "name": {"type": "string"},
+        "enabled": {"type": "boolean"},
+        "labels": {"type": "array", "items": {"type": "string"}},
+        "status": {"enum": ["available", "error", "disabled", "loading"]},
+        "error": {"type": ["string", "null"]},
+    },
+}
+_LABEL = {"type": "object", "required": ["name"], "properties": {"name": {"type": ["string", "null"]}}}
+
+
+def source_routes(services: Services, plugin: Plugin) -> list[Route]:
+    configuration, tag = services.configuration, plugin.display_name
+    style = "code" if plugin.kind.rules.code_errors else "phrase"
+
+    def list_sources(request: Request) -> Response:
+        wanted = parse_text(request, "name").casefold()
+        order = parse_choice(request, "orderBy", ("ID", "NAME"), "ID")
+        descending = parse_sort_order(request)
+
+        def key(source: Source) -> tuple[str, str]:
+            return (source.name if order == "NAME" else source.id), source.id
+
+        found = [one for one in configuration.sources(request.scope, plugin) if wanted in one.name.casefold()]
+        found.sort(key=key, reverse=descending)
+        shown, envelope = page_of(request, found, key, wanted, order, str(descending))
+        statuses = [(source, services.statuses.get(key_of(plugin, source))) for source in shown]
+        document = {
+            "items": [_item(source, status) for source, status in statuses],
+            "sources": [_info(source, status) for source, status in statuses],
+            "count": len(statuses),
+            **envelope,
+        }
+        if configuration.problem is not None:
+            document["configError"] = configuration.problem
+        return json_response(document)
+
+    def list_labels(request: Request) -> Response:
+        order_by = parse_text(request, "orderBy")
+        descending = parse_sort_order(request)
+        labels = list(enumerate(configuration.section(plugin).labels))
+        with_key = [row for row in labels if order_by and row[1].get(order_by) is not None]
+        with_key.sort(key=lambda row: (str(row[1][order_by]), row[0]), reverse=descending)
+        rows = with_key + [row for row in labels if row not in with_key]
+        shown, envelope = page_of(
+            request, rows, lambda row: (None, str(row[0])), order_by, str(descending), configuration.version
+        )
+        return json_response({"items": [dict(label) for _, label in shown], **envelope})
+
+    name = parameter("name", "Part of the source's name.", {"type": "string", "maxLength": 1024})
+    source_order = parameter("orderBy", "ID or NAME.", {"enum": ["ID", "NAME"]})
+    label_order = parameter("orderBy", "A key of the labels.", {"type": "string", "maxLength": 1024})
+    return [
+        Route(
+            f"{plugin.base_path}/sources",
+            list_sources,
+            Operation(f"Sources of {tag}", tag, (name, source_order, *_PAGING), {200: page_schema(_ITEM)}, (400, 413)),
+            errors=style,  # type: ignore[arg-type]
+        ),
+        Route(
+            f"{plugin.base_path}/labels",
+            list_labels,
+            Operation(f"Labels of {tag}", tag, (label_order, *_PAGING), {200: page_schema(_LABEL)}, (400, 413)),
+            errors=style,  # type: ignore[arg-type]
+        ),
+    ]
+
+
+def _item(source: Source, status: SourceStatus | None) -> dict[str, Any]:
+    """The flat shape that clients of the model catalog know."""
+    return {
+        "id": source.id,
+        "name": source.name,
+        "enabled": source.enabled,
+        "labels": list(source.labels),
+        "status": _state(source, status),
+        "error": status.last_error if status is not None and status.state == "error" else None,
+        "includedModels": list(source.included),
+        "excludedModels": list(source.excluded),
+    }
+
+
+def _info(source: Source, status: SourceStatus | None) -> dict[str, Any]:
+    """SourceInfo of spec http-api.md 1.5.1."""
+    document: dict[str, Any] = {
+        "id": source.id,
+        "name": source.name,
+        "type": source.type,
+        "enabled": source.enabled,
+    }
+    if source.labels:
+        document["labels"] = list(source.labels)
+    shown: dict[str, Any] = {"state": _state(source, status), "entityCount": status.entity_count if status else 0}
+    if status is not None:
+        shown |= _times_and_reasons(status)
+    return {**document, "status": shown}
+
+
+def _times_and_reasons(status: SourceStatus) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if status.last_refresh_time is not None:
+        shown["lastRefreshTime"] = format_time(status.last_refresh_time)
+    if status.last_refresh_status:
+        shown["lastRefreshStatus"] = status.last_refresh_status
+    if status.last_refresh_summary:
+        shown["lastRefreshSummary"] = status.last_refresh_summary
+    if status.last_error:
+        shown["error"] = status.last_error
+    if status.problems:
+        shown["problems"] = [
+            {
+                "severity": one.severity,
+                "message": one.message,
+                "file": one.file,
+                "line": one.line,
+                **({"field": one.field} if one.field else {}),
+                **({"name": one.name} if one.name else {}),
+            }
+            for one in status.problems
+        ]
+    return shown
+
+
+def _state(source: Source, status: SourceStatus | None) -> str:
+    if not source.enabled:
+        return "disabled"
+    return "loading" if status is None or status.state == "disabled" else status.state
+
+
+def format_time(milliseconds: int) -> str:
+    """RFC 3339 in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,42 @@
+"""What the HTTP edge needs, as one frozen value that bootstrap makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from catalog_server.catalog.configuration import Configuration
+from catalog_server.catalog.follower import Indexes
+from catalog_server.catalog.links import Links
+from catalog_server.catalog.reader import Reader
+from catalog_server.catalog.registry import Registry
+from catalog_server.catalog.statuses import Statuses
+from catalog_server.health import Health
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheSettings:
+    """The discovery cache (seed, CATALOG_CACHE_*). Times in seconds."""
+
+    is_enabled: bool
+    discovery_ttl: int
+    capabilities_ttl: int
+    max_entries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Handed to every group of routes."""
+
+    registry: Registry
+    indexes: Indexes
+    reader: Reader
+    links: Links
+    configuration: Configuration
+    statuses: Statuses
+    health: Health
+    cache: CacheSettings
+    cors_origins: Sequence[str]
+    tenancy_mode: str
+    namespaces: Sequence[str]
+    response_cache_bytes: int

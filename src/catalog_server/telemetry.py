@@ -1,0 +1,117 @@
+"""Logs: set-up of structlog, and the access log with one line per request.
+
+Readable lines on a terminal, JSON elsewhere. Values are escaped by the renderer, so that a line cannot be forged by
+what a client sends.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+import msgspec
+import structlog
+
+LogFormat = Literal["auto", "json", "text"]
+_FLUSH_SECONDS = 0.1
+_FLUSH_LINES = 256
+
+
+def set_up_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stdout) -> bool:
+    """Configure the process's logs; return whether they are JSON."""
+    is_json = log_format == "json" or (log_format == "auto" and not stream.isatty())
+    renderer: Any = (
+        structlog.processors.JSONRenderer(
+            serializer=lambda value, **_: msgspec.json.encode(value, enc_hook=str).decode()
+        )
+        if is_json
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info if is_json else structlog.processors.StackInfoRenderer(),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    return is_json
+
+
+class AccessLine(msgspec.Struct):
+    """One request."""
+
+    timestamp: str
+    event: str
+    method: str
+    path: str
+    route: str
+    status: int
+    duration_ms: float
+    bytes: int
+    namespace: str
+    request_id: str
+
+
+class AccessLog:
+    """Collects lines and writes them together: a system call for each request would cost more than most requests.
+
+    `call_later(seconds, function)` is the event loop's. At most _FLUSH_SECONDS of lines are in memory.
+    """
+
+    def __init__(self, is_json: bool, stream: TextIO = sys.stdout) -> None:
+        self._is_json = is_json
+        self._stream = stream
+        self._lines: list[AccessLine] = []
+        self._encode = msgspec.json.Encoder().encode
+        self._is_scheduled = False
+
+    def add(self, line: AccessLine, call_later: Callable[[float, Callable[[], None]], Any]) -> None:
+        self._lines.append(line)
+        if len(self._lines) >= _FLUSH_LINES:
+            self.flush()
+        elif not self._is_scheduled:
+            self._is_scheduled = True
+            call_later(_FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        self._is_scheduled = False
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        rendered = map(self._json, lines) if self._is_json else map(_text, lines)
+        self._stream.write("".join(rendered))
+        self._stream.flush()
+
+    def _json(self, line: AccessLine) -> str:
+        return self._encode(line).decode() + "\n"
+
+
+def _text(line: AccessLine) -> str:
+    return (
+        f"{line.timestamp} {line.method} {line.path} {line.status} {line.duration_ms:.1f}ms {line.bytes}B"
+        f" ns={line.namespace} id={line.request_id}\n"
+    )
+
+
+class Clock:
+    """The time as text, made once per second: formatting a date is dearer than a read."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = ""
+
+    def text(self, now: float) -> str:
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._text}.{int((now - second) * 1000):03d}Z"
