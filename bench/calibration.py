@@ -1,17 +1,19 @@
 """The yardstick: a raw ASGI function that answers a fixed body, on the server's own uvicorn settings.
 
-    python -m bench.calibration PORT BODY_BYTES
+python -m bench.calibration PORT BODY_BYTES
 """
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
 
-HOST = "127.0.0.1"
+from bench.processes import HOST
+from catalog_server.cli.server import uvicorn_config
 
 
 def build_app(size: int) -> Callable[..., Awaitable[None]]:
@@ -31,18 +33,8 @@ def build_app(size: int) -> Callable[..., Awaitable[None]]:
 
 def main() -> None:
     port, size = map(int, sys.argv[1:])
-    config = uvicorn.Config(
-        build_app(size),
-        host=HOST,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        lifespan="off",
-        access_log=False,
-        server_header=False,
-        log_config=None,
-    )
-    uvicorn.Server(config).run()
+    with socket.create_server((HOST, port), backlog=2048) as listener:
+        uvicorn.Server(uvicorn_config(build_app(size))).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -27,7 +27,24 @@ CATEGORIES: Final = (
 )
 REGIONS: Final = ("eu-north", "eu-west", "us-east", "us-west", "ap-south")
 TAGS: Final = tuple(f"tag-{number:03d}" for number in range(200))
-_SYLLABLES: Final = ("ba", "con", "di", "el", "fra", "gor", "hi", "ja", "ker", "lo", "mi", "nu", "or", "pe", "qui", "ro")
+_SYLLABLES: Final = [
+    "ba",
+    "con",
+    "di",
+    "el",
+    "fra",
+    "gor",
+    "hi",
+    "ja",
+    "ker",
+    "lo",
+    "mi",
+    "nu",
+    "or",
+    "pe",
+    "qui",
+    "ro",
+]
 _README_LINES: Final = 23
 _DESCRIPTION_WORDS: Final = 24
 _EPOCH_MS: Final = 1_700_000_000_000
@@ -57,11 +74,11 @@ def make_entities(count: int, *, tools: int = 0) -> Iterator[dict[str, Any]]:
         yield make_entity(number, tools)
 
 
-def make_entity(number: int, tools: int) -> dict[str, Any]:
+def make_entity(number: int, tools: int = 0) -> dict[str, Any]:
     rng = random.Random(number)  # noqa: S311 - data has to be repeatable, not secret
     words = _draw(rng, _DESCRIPTION_WORDS)
     name = f"{words[0]}-{words[1]}-{number:06d}"
-    entity = {
+    entity: dict[str, Any] = {
         "name": name,
         "description": " ".join(words),
         "version": f"{rng.randrange(9)}.{rng.randrange(20)}.{rng.randrange(9)}",
@@ -81,7 +98,7 @@ def make_entity(number: int, tools: int) -> dict[str, Any]:
         "readme": f"# {name}\n\n" + "\n".join(rng.choices(_LINES, k=_README_LINES)) + "\n",
     }
     if tools:
-        entity["tools"] = [_make_tool(word) for word in words[-tools:]]
+        entity["tools"] = [_make_tool(word) for word in words[:tools]]
     return entity
 
 

@@ -10,12 +10,9 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
-from bench import wrk
-from bench.cases import Ask
 from bench.processes import ROOT, BenchError, Launch, Process, serving
 from bench.report import Row, progress
 from bench.stores import Store, fresh_database
-from bench.wrk import Load
 
 SAMPLE_SOURCES: Final = ROOT / "catalog" / "config" / "sources.yaml"
 SETTLE_SECONDS: Final = 5.0
@@ -53,7 +50,8 @@ def measure_memory(store: Store, process: Process, moment: str) -> Row:
     """Memory of a server with a whole catalog. The limit is on what the system cannot take back."""
     Event().wait(SETTLE_SECONDS)
     held = process.memory()
-    note = f"RSS {held.total / MIB:.0f}, of which files (reclaimable) {held.file / MIB:.0f}; peak RSS {held.peak / MIB:.0f}"
+    rss, file, peak = (size / MIB for size in (held.total, held.file, held.peak))
+    note = f"RSS {rss:.0f}, of which files (reclaimable) {file:.0f}; peak RSS {peak:.0f}"
     name = f"memory {moment}, anonymous"
     return Row(name, store.database, store.size, held.anonymous / MIB, "MiB", LIMIT_MIB, note)
 
@@ -88,4 +86,6 @@ def measure_index(store: Store, scratch: Path) -> Row:
     limit = 6.0 if store.size == 100_000 else None
     note = f"{min(seconds):.2f} to {max(seconds):.2f}; peak RSS {found[0]['peak'] / MIB:.0f} MiB"
     progress(f"  index: {note}")
-    return Row("index loaded from the database", store.database, store.size, statistics.median(seconds), "s", limit, note)
+    return Row(
+        "index loaded from the database", store.database, store.size, statistics.median(seconds), "s", limit, note
+    )

@@ -1,6 +1,6 @@
 """Builds the index of a loaded database in this fresh process, and says how long it took.
 
-    python -m bench.index_load DSN SPOOL_FOLDER
+python -m bench.index_load DSN SPOOL_FOLDER
 """
 
 from __future__ import annotations

@@ -12,12 +12,13 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
+from tests.databases import connect
+
 from bench import dataset, queries, stores, wrk
 from bench.processes import BenchError, Launch, Process, serving
 from bench.queries import LIST, PAGE_SIZE
 from bench.report import Row, progress
 from bench.wrk import Get, Load
-from tests.databases import connect
 
 SIZE: Final = dataset.SOURCE_SIZE
 CHANGED: Final = 10

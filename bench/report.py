@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,6 @@ class Row:
     unit: str
     limit: float | None = None
     note: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def met(self) -> bool | None:
@@ -69,9 +67,12 @@ class Report:
     unmeasured: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
-        parts = {"cases": self.cases, "rows": self.rows}
-        found = {key: [{**asdict(one), "met": one.met} for one in ones] for key, ones in parts.items()}
-        document = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **found, "unmeasured": self.unmeasured}
+        document = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "cases": [{**asdict(case), "met": case.met} for case in self.cases],
+            "rows": [{**asdict(row), "met": row.met} for row in self.rows],
+            "unmeasured": self.unmeasured,
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=1) + "\n")
 
@@ -84,6 +85,20 @@ class Report:
             _table(_ROW_HEAD, map(_row_line, self.rows))
         for line in self.unmeasured:
             say(f"NOT MEASURED: {line}")
+
+
+def growth(cases: Sequence[Case]) -> list[Row]:
+    """How much slower the larger catalog is, by ratios to the calibration: drifts of the machine cancel out."""
+    found = []
+    for database in dict.fromkeys(case.database for case in cases):
+        for name, limit in (("get", 1.25), ("list", 1.25), ("filter", 3.0)):
+            own = [case for case in cases if (case.database, case.name) == (database, name)]
+            if len(own) == 2:
+                small, large = sorted(own, key=lambda case: case.entities)
+                note = f"req/s {small.rps:,.0f} and {large.rps:,.0f}"
+                what = f"{name}: {small.entities:,} to {large.entities:,}, slower by"
+                found.append(Row(what, database, large.entities, small.ratio / large.ratio, "x", limit, note))
+    return found
 
 
 _CASE_HEAD = ("case", "conns", "req/s", "calibr.", "ratio", "(rounds)", "target", "p50 ms", "p99 ms", "body", "")
@@ -120,7 +135,15 @@ def _idle_note(case: Case) -> str:
 
 def _row_line(row: Row) -> tuple[str, ...]:
     limit = "" if row.limit is None else f"{row.limit:g} {row.unit}"
-    return row.name, row.database, f"{row.entities:,}", f"{row.value:,.2f} {row.unit}", limit, verdict(row.met), row.note
+    return (
+        row.name,
+        row.database,
+        f"{row.entities:,}",
+        f"{row.value:,.2f} {row.unit}",
+        limit,
+        verdict(row.met),
+        row.note,
+    )
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:

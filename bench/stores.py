@@ -16,9 +16,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
+from tests.databases import server_database, server_dsn
+
 from bench import dataset, queries
 from bench.processes import ROOT, BenchError, Launch, Process, serving
-from tests.databases import server_database, server_dsn
 
 CACHE: Final = ROOT / ".data" / "bench"
 _DECIDING: Final = (

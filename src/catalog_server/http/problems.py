@@ -72,7 +72,10 @@ def problem_response(request: Request, error: errors.CatalogError) -> Response:
             extra["position"] = error.position
         if error.location is not None:
             extra["file"], extra["line"] = error.location.file, error.location.line
-    return _body(request, status_of(error), error.message, extra, error)
+    message = error.message
+    if error.field is not None and error.field not in message:
+        message = f"{error.field}: {message}"
+    return _body(request, status_of(error), message, extra, error)
 
 
 def status_of(error: errors.CatalogError) -> int:
