@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from catalog_server.bootstrap.background import Background
 from catalog_server.catalog.configuration import Configuration
 from catalog_server.catalog.follower import Follower, Indexes
@@ -18,7 +16,7 @@ from catalog_server.catalog.registry import Registry, discover
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Writer
 from catalog_server.db.dsn import parse_dsn
-from catalog_server.db.engine import open_engine
+from catalog_server.db.engine import Engine, open_engine
 from catalog_server.errors import Invalid
 from catalog_server.health import Health
 from catalog_server.http.app import App, build_app

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Engine
 
 from catalog_server.bootstrap.watching import watch
 from catalog_server.catalog.follower import Follower, follow_until
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.loader import Loader
 from catalog_server.catalog.statuses import Statuses
-from catalog_server.db.engine import ping
+from catalog_server.db.engine import Engine, ping
 from catalog_server.db.migrate import migrate
 from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.health import Health

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, Engine
 
 from catalog_server.catalog import sql
 from catalog_server.catalog.index.index import Changes, ChildRow, Index, Shape
 from catalog_server.catalog.index.table import Row
 from catalog_server.catalog.registry import Registry
-from catalog_server.db.engine import reading
+from catalog_server.db.engine import Connection, Engine, reading
 from catalog_server.errors import Unavailable
 from catalog_server.schema.kind import ChildKind, Kind
 from catalog_server.scope import Scope

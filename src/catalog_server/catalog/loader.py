@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Engine
 
 from catalog_server.catalog import sql
 from catalog_server.catalog.configuration import Configuration, read_config
@@ -20,7 +19,7 @@ from catalog_server.catalog.refresher import Refresher, key_of
 from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey
-from catalog_server.db.engine import reading
+from catalog_server.db.engine import Engine, reading
 from catalog_server.errors import Invalid
 from catalog_server.scope import Scope
 from catalog_server.sources.config import Source
@@ -33,7 +32,7 @@ log = structlog.get_logger(__name__)
 class Loader:
     """Loads sources, all of them or those whose files changed. One thread at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - made in one place, by name
         self,
         *,
         engine: Engine,

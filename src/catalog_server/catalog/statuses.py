@@ -6,14 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine
-
 from catalog_server.catalog import sql
 from catalog_server.catalog.records import Problem
 from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.status import SourceStatus
 from catalog_server.catalog.writer import SourceKey
-from catalog_server.db.engine import reading
+from catalog_server.db.engine import Engine, reading
 from catalog_server.scope import Scope
 
 

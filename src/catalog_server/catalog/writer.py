@@ -11,12 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine
-
 from catalog_server.catalog import sql
 from catalog_server.catalog.records import Batch, Loaded
 from catalog_server.catalog.status import SourceStatus
-from catalog_server.db.engine import reading, writing
+from catalog_server.db.engine import Connection, Engine, reading, writing
 from catalog_server.errors import Conflict
 from catalog_server.schema.decode import ChildRecord
 from catalog_server.scope import Scope

@@ -13,6 +13,9 @@ from catalog_server.db.dialects import connect_options, prepare_connections
 from catalog_server.db.dsn import DatabaseTarget
 from catalog_server.errors import Unavailable
 
+# Other layers name these types without importing sqlalchemy themselves.
+__all__ = ["Connection", "Engine", "describe", "open_engine", "ping", "reading", "writing"]
+
 _CONNECT_TIMEOUT_SECONDS = 2
 _POOL_TIMEOUT_SECONDS = 10
 

@@ -31,26 +31,11 @@ from yaml.events import (
 )
 
 from catalog_server.errors import Invalid, Location, TooLarge
+from catalog_server.schema.yaml_scalars import CORE_TAG, TYPED_STARTS, parse_plain, parse_tagged
 
 FREE_KEY: Final = "source"
 """The one further top-level key of a data file: free text that says where the data came from."""
 
-_WORDS: Final[dict[str, bool | None]] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-# Most plain scalars are prose: looking at the first character spares them the regular expressions.
-_WORD_STARTS: Final = frozenset(word[:1] for word in _WORDS)
-_NUMBER_STARTS: Final = frozenset("0123456789+-.")
-_TYPED_STARTS: Final = _WORD_STARTS | _NUMBER_STARTS
-_INT: Final = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
-_FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_INT64: Final = range(-(2**63), 2**63)
-_LONGEST_INT64: Final = 40  # digits with room for leading zeros; int() on a megabyte of digits would be slow
-
-_CORE_TAG: Final = "tag:yaml.org,2002:"
 _SURROGATE_PAIR: Final = re.compile(rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 
 _OPEN: Final = object()
@@ -243,54 +228,6 @@ def _syntax_error(problem: str, location: Location) -> Invalid:
     return Invalid(f"YAML parse error: {problem}", location=location, code="yaml_parse_error")
 
 
-def _parse_int(text: str) -> int:
-    if len(text) > _LONGEST_INT64:
-        raise ValueError(f"the number {text[:20]}... does not fit into 64 bits")
-    number = int(text, 0) if text[:2] in ("0x", "0o") else int(text)
-    if number not in _INT64:
-        raise ValueError(f"the number {text} does not fit into 64 bits")
-    return number
-
-
-def _parse_float(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {text[:40]} is too large for a float")
-    return number
-
-
-def _parse_plain(text: str) -> Any:
-    """The core-schema value of an unquoted scalar."""
-    first = text[:1]
-    if first in _WORD_STARTS:
-        return _WORDS.get(text, text)
-    if first not in _NUMBER_STARTS:
-        return text
-    if _INT.fullmatch(text):
-        return _parse_int(text)
-    if _FLOAT.fullmatch(text):
-        return _parse_float(text)
-    if _NOT_FINITE.fullmatch(text):
-        raise ValueError(f"{text} is not a value that JSON knows; quote it if it is text")
-    return text
-
-
-def _parse_tagged(tag: str, text: str) -> Any:
-    """The value of a scalar with an explicit tag, quoted or not."""
-    name = tag.removeprefix(_CORE_TAG)
-    if name == "str":
-        return text
-    if name not in ("int", "float", "bool", "null") or name == tag:
-        raise ValueError(f"the tag {tag[:80]} is not allowed here")
-    value = _parse_plain(text)
-    if name == "float" and type(value) is int:
-        return float(value)
-    kind = {"int": int, "float": float, "bool": bool, "null": type(None)}[name]
-    if type(value) is not kind:
-        raise ValueError(f"{text[:40]!r} is not a !!{name}")
-    return value
-
-
 def _measure(value: Any, budget: int) -> tuple[int, int]:
     """Nodes in `value` (long text counts more) and its depth; stops counting when over `budget`."""
     count, height, stack = 0, 0, [(value, 0)]
@@ -416,17 +353,17 @@ class _Builder:
     def check_collection(self, event: _Event, name: str, depth: int) -> None:
         if depth > self._limits.max_depth:
             raise self._too_large(event, f"nested deeper than {self._limits.max_depth} levels")
-        if event.tag is not None and event.tag != _CORE_TAG + name:
+        if event.tag is not None and event.tag != CORE_TAG + name:
             raise self.fault(event, f"the tag {event.tag[:80]} is not allowed here")
 
     def _scalar(self, event: _Event) -> Any:
         text: str = event.value
         if event.style == '"' and "\0" in text:  # only an escape can smuggle one in, and databases refuse it
             raise self.fault(event, "text must not contain a NUL character")
-        if event.tag is None and (event.style or text[:1] not in _TYPED_STARTS):
+        if event.tag is None and (event.style or text[:1] not in TYPED_STARTS):
             return text
         try:
-            return _parse_plain(text) if event.tag is None else _parse_tagged(event.tag, text)
+            return parse_plain(text) if event.tag is None else parse_tagged(event.tag, text)
         except ValueError as error:
             raise self.fault(event, str(error)) from error
 

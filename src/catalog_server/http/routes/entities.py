@@ -14,7 +14,7 @@ from catalog_server.errors import Unavailable
 from catalog_server.http.assets import asset_list, asset_of
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_choice, parse_list_query
-from catalog_server.http.router import Operation, Route, decode_name
+from catalog_server.http.router import ErrorStyle, Operation, Route, decode_name
 from catalog_server.http.routes.parameters import SOURCE_ID, VIEW, list_parameters
 from catalog_server.http.schemas import entity_schema, options_schema, page_schema
 from catalog_server.http.services import Services
@@ -25,7 +25,8 @@ DEADLINE_SECONDS = 10.0
 def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
     """List, filter options, and where names are one path segment also get and dependencies."""
     kind, tag = plugin.kind, plugin.display_name
-    reader, style = services.reader, "code" if plugin.kind.rules.code_errors else "text"
+    reader = services.reader
+    style: ErrorStyle = "code" if kind.rules.code_errors else "text"
 
     def list_entities(request: Request) -> Response | Awaitable[Response]:
         check_loaded(services)
@@ -53,14 +54,14 @@ def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
                 (400, 413, 503),
             ),
             version=version_of(services, plugin),
-            errors=style,  # type: ignore[arg-type]
+            errors=style,
         ),
         Route(
             f"{plugin.list_path}/filter_options",
             get_options,
             Operation(f"Values to filter {tag} by", tag, responses={200: options_schema()}, errors=(503,)),
             version=version_of(services, plugin),
-            errors=style,  # type: ignore[arg-type]
+            errors=style,
         ),
     ]
     return routes if kind.slashes_in_names else [*routes, *_by_name(services, plugin)]

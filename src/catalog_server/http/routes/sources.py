@@ -14,7 +14,7 @@ from catalog_server.catalog.status import SourceStatus
 from catalog_server.http.listing import RULES, page_of
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_choice, parse_sort_order, parse_text
-from catalog_server.http.router import Operation, Route
+from catalog_server.http.router import ErrorStyle, Operation, Route
 from catalog_server.http.routes.parameters import (
     NEXT_PAGE_TOKEN,
     PAGE_TOKEN,
@@ -43,60 +43,64 @@ _LABEL = {"type": "object", "required": ["name"], "properties": {"name": {"type"
 
 
 def source_routes(services: Services, plugin: Plugin) -> list[Route]:
-    configuration, tag = services.configuration, plugin.display_name
-    style = "code" if plugin.kind.rules.code_errors else "phrase"
-
-    def list_sources(request: Request) -> Response:
-        wanted = parse_text(request, "name").casefold()
-        order = parse_choice(request, "orderBy", ("ID", "NAME"), "ID")
-        descending = parse_sort_order(request)
-
-        def key(source: Source) -> tuple[str, str]:
-            return (source.name if order == "NAME" else source.id), source.id
-
-        found = [one for one in configuration.sources(request.scope, plugin) if wanted in one.name.casefold()]
-        found.sort(key=key, reverse=descending)
-        shown, envelope = page_of(request, found, key, wanted, order, str(descending))
-        statuses = [(source, services.statuses.get(key_of(plugin, source))) for source in shown]
-        document = {
-            "items": [_item(source, status) for source, status in statuses],
-            "sources": [_info(source, status) for source, status in statuses],
-            "count": len(statuses),
-            **envelope,
-        }
-        if configuration.problem is not None:
-            document["configError"] = configuration.problem
-        return json_response(document)
-
-    def list_labels(request: Request) -> Response:
-        order_by = parse_text(request, "orderBy")
-        descending = parse_sort_order(request)
-        labels = list(enumerate(configuration.section(plugin).labels))
-        with_key = [row for row in labels if order_by and row[1].get(order_by) is not None]
-        with_key.sort(key=lambda row: (str(row[1][order_by]), row[0]), reverse=descending)
-        rows = with_key + [row for row in labels if row not in with_key]
-        shown, envelope = page_of(
-            request, rows, lambda row: (None, str(row[0])), order_by, str(descending), configuration.version
-        )
-        return json_response({"items": [dict(label) for _, label in shown], **envelope})
-
+    tag = plugin.display_name
+    style: ErrorStyle = "code" if plugin.kind.rules.code_errors else "phrase"
     name = parameter("name", "Part of the source's name.", {"type": "string", "maxLength": 1024})
     source_order = parameter("orderBy", "ID or NAME.", {"enum": ["ID", "NAME"]})
     label_order = parameter("orderBy", "A key of the labels.", {"type": "string", "maxLength": 1024})
     return [
         Route(
             f"{plugin.base_path}/sources",
-            list_sources,
+            lambda request: _list_sources(services, plugin, request),
             Operation(f"Sources of {tag}", tag, (name, source_order, *_PAGING), {200: page_schema(_ITEM)}, (400, 413)),
-            errors=style,  # type: ignore[arg-type]
+            errors=style,
         ),
         Route(
             f"{plugin.base_path}/labels",
-            list_labels,
+            lambda request: _list_labels(services, plugin, request),
             Operation(f"Labels of {tag}", tag, (label_order, *_PAGING), {200: page_schema(_LABEL)}, (400, 413)),
-            errors=style,  # type: ignore[arg-type]
+            errors=style,
         ),
     ]
+
+
+def _list_sources(services: Services, plugin: Plugin, request: Request) -> Response:
+    configuration = services.configuration
+    wanted = parse_text(request, "name").casefold()
+    order = parse_choice(request, "orderBy", ("ID", "NAME"), "ID")
+    descending = parse_sort_order(request)
+
+    def key(source: Source) -> tuple[str, str]:
+        return (source.name if order == "NAME" else source.id), source.id
+
+    found = [one for one in configuration.sources(request.scope, plugin) if wanted in one.name.casefold()]
+    found.sort(key=key, reverse=descending)
+    shown, envelope = page_of(request, found, key, wanted, order, str(descending))
+    statuses = [(source, services.statuses.get(key_of(plugin, source))) for source in shown]
+    document = {
+        "items": [_item(source, status) for source, status in statuses],
+        "sources": [_info(source, status) for source, status in statuses],
+        "count": len(statuses),
+        **envelope,
+    }
+    if configuration.problem is not None:
+        document["configError"] = configuration.problem
+    return json_response(document)
+
+
+def _list_labels(services: Services, plugin: Plugin, request: Request) -> Response:
+    """By a key of the labels: those that have it come first, the others keep the order of the configuration."""
+    configuration = services.configuration
+    order_by = parse_text(request, "orderBy")
+    descending = parse_sort_order(request)
+    labels = list(enumerate(configuration.section(plugin).labels))
+    with_key = [row for row in labels if order_by and row[1].get(order_by) is not None]
+    with_key.sort(key=lambda row: (str(row[1][order_by]), row[0]), reverse=descending)
+    rows = with_key + [row for row in labels if row not in with_key]
+    shown, envelope = page_of(
+        request, rows, lambda row: (None, str(row[0])), order_by, str(descending), configuration.version
+    )
+    return json_response({"items": [dict(label) for _, label in shown], **envelope})
 
 
 def _item(source: Source, status: SourceStatus | None) -> dict[str, Any]:
