@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from catalog_server.errors import Invalid
 from catalog_server.schema.decode import Record, decode_entity
 from catalog_server.schema.kind import Kind
-from catalog_server.schema.yaml_reader import Item, Limits, PathStep, iter_items
+from catalog_server.schema.yaml_places import PathStep
+from catalog_server.schema.yaml_reader import Item, Limits, iter_items
 from catalog_server.sources.globs import ItemFilter
 
 MAX_PROBLEMS = 100

@@ -21,7 +21,6 @@ import yaml
 from yaml._yaml import CParser
 from yaml.events import (
     AliasEvent,
-    DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
@@ -31,6 +30,7 @@ from yaml.events import (
 )
 
 from catalog_server.errors import Invalid, Location, TooLarge
+from catalog_server.schema.yaml_places import Event, Mark, PathStep, Places, events_of
 from catalog_server.schema.yaml_scalars import CORE_TAG, TYPED_STARTS, parse_plain, parse_tagged
 
 FREE_KEY: Final = "source"
@@ -41,11 +41,6 @@ _SURROGATE_PAIR: Final = re.compile(rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD
 _OPEN: Final = object()
 """What an anchor stands for until its value is complete: an alias to it would make a ring."""
 _UNKNOWN: Final = object()
-
-PathStep = str | int
-# An event or a mark of the C parser; its attributes are untyped, and a cast per event would cost a tenth of the time.
-_Event = Any
-_Mark = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,51 +56,11 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    line: int
-    column: int
-    children: dict[PathStep, _Place]
-
-
-class _Places:
-    """Where the parts of one value are. Built on the first question, because a good file is never asked."""
-
-    def __init__(self, file: str, replay: Callable[[], Iterator[_Event]]) -> None:
-        self._file = file
-        self._replay = replay
-        self._root: _Place | None = None
-
-    def locate(self, path: Sequence[PathStep]) -> Location:
-        if self._root is None:
-            events = self._replay()
-            first = next(events, None)
-            self._root = _Place(1, 1, {}) if first is None else _map_places(first, first.start_mark, events)
-        place = self._root
-        for step in path:
-            child = place.children.get(step)
-            if child is None:
-                break
-            place = child
-        return Location(self._file, place.line, place.column)
-
-
-def _map_places(event: _Event, mark: _Mark, events: Iterator[_Event]) -> _Place:
-    children: dict[PathStep, _Place] = {}
-    if event.__class__ is MappingStartEvent:
-        while (key := next(events)).__class__ is not MappingEndEvent:
-            children[key.value] = _map_places(next(events), key.start_mark, events)
-    elif event.__class__ is SequenceStartEvent:
-        while (entry := next(events)).__class__ is not SequenceEndEvent:
-            children[len(children)] = _map_places(entry, entry.start_mark, events)
-    return _Place(mark.line + 1, mark.column + 1, children)
-
-
-@dataclass(frozen=True, slots=True)
 class Document:
     """One whole document. `value` is None for an empty file."""
 
     value: Any
-    _places: _Places = field(repr=False, compare=False)
+    _places: Places = field(repr=False, compare=False)
 
     def locate(self, path: Sequence[PathStep]) -> Location:
         """Where the key (or list entry) at `path` stands; the nearest known ancestor when it is absent."""
@@ -119,7 +74,7 @@ class Item:
     value: Any
     index: int
     line: int
-    _places: _Places = field(repr=False, compare=False)
+    _places: Places = field(repr=False, compare=False)
 
     def locate(self, path: Sequence[PathStep]) -> Location:
         """Like Document.locate; `path` starts inside the item."""
@@ -135,7 +90,7 @@ def read_document(data: bytes, *, file: str, limits: Limits = Limits()) -> Docum
         value = None if event is None else builder.value(event, 1)
         if event is not None:
             builder.close_document()
-    return Document(value, _Places(file, lambda: _events_of(data)))
+    return Document(value, Places(file, lambda: events_of(data)))
 
 
 def iter_items(
@@ -180,16 +135,6 @@ def _join_surrogates(match: re.Match[bytes]) -> bytes:
     return b"\\U%08X" % (0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
 
 
-def _events_of(data: bytes) -> Iterator[_Event]:
-    """The events of the root value of a document that has been read once without fault."""
-    parser = CParser(data)
-    while (event := parser.get_event()) is not None:
-        if event.__class__ is DocumentStartEvent:
-            break
-    while (event := parser.get_event()) is not None:
-        yield event
-
-
 def _iter_items(builder: _Builder, keys: Collection[str]) -> Iterator[Item]:
     expected = " or ".join(f'"{key}"' for key in sorted(keys))
     with builder.syntax_errors():
@@ -213,7 +158,7 @@ def _iter_items(builder: _Builder, keys: Collection[str]) -> Iterator[Item]:
         builder.close_document()
 
 
-def _check_top_key(builder: _Builder, event: _Event, key: str, keys: Collection[str], seen: dict[str, int]) -> None:
+def _check_top_key(builder: _Builder, event: Event, key: str, keys: Collection[str], seen: dict[str, int]) -> None:
     if key in seen:
         raise builder.duplicate(event, key, seen[key])
     if key in keys:
@@ -254,24 +199,24 @@ class _Builder:
     """
 
     def __init__(self, data: bytes, file: str, limits: Limits) -> None:
-        self.next: Callable[[], _Event] = CParser(data).get_event
+        self.next: Callable[[], Event] = CParser(data).get_event
         self._data = data
         self._file = file
         self._limits = limits
         self._alias_budget = limits.max_alias_nodes
         self._anchors: dict[str, Any] = {}
 
-    def fault(self, event: _Event | None, problem: str) -> Invalid:
+    def fault(self, event: Event | None, problem: str) -> Invalid:
         return Invalid(problem, location=self._location(event.start_mark if event is not None else None))
 
-    def _too_large(self, event: _Event, problem: str) -> TooLarge:
+    def _too_large(self, event: Event, problem: str) -> TooLarge:
         return TooLarge(problem, location=self._location(event.start_mark))
 
-    def duplicate(self, event: _Event, key: str, first_line: int) -> Invalid:
+    def duplicate(self, event: Event, key: str, first_line: int) -> Invalid:
         line = event.start_mark.line + 1
         return self.fault(event, f'the key "{key[:80]}" stands twice in one mapping, on lines {first_line} and {line}')
 
-    def _location(self, mark: _Mark | None) -> Location:
+    def _location(self, mark: Mark | None) -> Location:
         return Location(self._file, 1) if mark is None else Location(self._file, mark.line + 1, mark.column + 1)
 
     @contextmanager
@@ -288,7 +233,7 @@ class _Builder:
             problem = ", ".join(part for part in (error.context, error.problem) if part)
             raise _syntax_error(problem, self._location(error.problem_mark)) from error
 
-    def open_document(self) -> _Event | None:
+    def open_document(self) -> Event | None:
         """The first event of the root value, or None when the text holds no document."""
         self.next()  # start of the stream
         return None if self.next().__class__ is StreamEndEvent else self.next()
@@ -319,10 +264,10 @@ class _Builder:
             self.next = self._recorder(read, events)
             value = self.value(event, 3)
             self.next = read
-            yield Item(value, index, event.start_mark.line + 1, _Places(self._file, events.__iter__))
+            yield Item(value, index, event.start_mark.line + 1, Places(self._file, events.__iter__))
             index += 1
 
-    def value(self, event: _Event, depth: int) -> Any:
+    def value(self, event: Event, depth: int) -> Any:
         """The value that starts with `event`; `depth` is the depth of a collection here, 1 at the top."""
         kind = event.__class__
         if kind is AliasEvent:
@@ -341,7 +286,7 @@ class _Builder:
             self._anchors[anchor] = value
         return value
 
-    def key(self, event: _Event) -> str:
+    def key(self, event: Event) -> str:
         """The text of a mapping key."""
         if event.__class__ is not ScalarEvent:
             raise self.fault(event, "a mapping key must be text")
@@ -350,13 +295,13 @@ class _Builder:
             raise self.fault(event, f"the mapping key {event.value[:80]!r} is not text: quote it")
         return key
 
-    def check_collection(self, event: _Event, name: str, depth: int) -> None:
+    def check_collection(self, event: Event, name: str, depth: int) -> None:
         if depth > self._limits.max_depth:
             raise self._too_large(event, f"nested deeper than {self._limits.max_depth} levels")
         if event.tag is not None and event.tag != CORE_TAG + name:
             raise self.fault(event, f"the tag {event.tag[:80]} is not allowed here")
 
-    def _scalar(self, event: _Event) -> Any:
+    def _scalar(self, event: Event) -> Any:
         text: str = event.value
         if event.style == '"' and "\0" in text:  # only an escape can smuggle one in, and databases refuse it
             raise self.fault(event, "text must not contain a NUL character")
@@ -367,14 +312,14 @@ class _Builder:
         except ValueError as error:
             raise self.fault(event, str(error)) from error
 
-    def _sequence(self, start: _Event, depth: int) -> list[Any]:
+    def _sequence(self, start: Event, depth: int) -> list[Any]:
         self.check_collection(start, "seq", depth)
         result = []
         while (event := self.next()).__class__ is not SequenceEndEvent:
             result.append(self.value(event, depth + 1))
         return result
 
-    def _mapping(self, start: _Event, depth: int) -> dict[str, Any]:
+    def _mapping(self, start: Event, depth: int) -> dict[str, Any]:
         self.check_collection(start, "map", depth)
         result: dict[str, Any] = {}
         lines: dict[str, int] = {}
@@ -393,7 +338,7 @@ class _Builder:
                 result.setdefault(key, value)
         return result
 
-    def _merge_sources(self, event: _Event, depth: int) -> list[dict[str, Any]]:
+    def _merge_sources(self, event: Event, depth: int) -> list[dict[str, Any]]:
         """The mappings that a merge key (`<<: *base`) names, the strongest first."""
         value = self.value(self.next(), depth)
         mappings = value if isinstance(value, list) else [value]
@@ -401,7 +346,7 @@ class _Builder:
             raise self.fault(event, 'the merge key "<<" takes a mapping or a list of mappings')
         return mappings
 
-    def _aliased(self, event: _Event, depth: int) -> Any:
+    def _aliased(self, event: Event, depth: int) -> Any:
         value = self._anchors.get(event.anchor, _UNKNOWN)
         if value is _OPEN or value is _UNKNOWN:
             problem = "contains itself" if value is _OPEN else "has no anchor before it"
@@ -414,11 +359,11 @@ class _Builder:
             raise self._too_large(event, f"the alias nests deeper than {self._limits.max_depth} levels")
         return value
 
-    def _recorder(self, read: Callable[[], _Event], events: list[_Event]) -> Callable[[], _Event]:
+    def _recorder(self, read: Callable[[], Event], events: list[Event]) -> Callable[[], Event]:
         """Like `read`, and remembers what was read, so that the item can say later where its parts are."""
         most = self._limits.max_item_events
 
-        def read_and_keep() -> _Event:
+        def read_and_keep() -> Event:
             event = read()
             events.append(event)
             if len(events) > most:

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from catalog_server.errors import Invalid
-from catalog_server.schema.yaml_reader import Document, Limits, PathStep, nearest_key, read_document
+from catalog_server.schema.yaml_places import PathStep
+from catalog_server.schema.yaml_reader import Document, Limits, nearest_key, read_document
 from catalog_server.scope import check_namespace
 from catalog_server.sources.config import (
     API_VERSION,
