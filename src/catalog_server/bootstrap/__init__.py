@@ -50,6 +50,7 @@ def build(settings: Settings, access_log: AccessLog, registry: Registry | None =
     Raises:
         Invalid: a plugin, the DSN or the sources files are wrong.
     """
+    _refuse_unprotected(settings)
     registry = registry or discover()
     engine = open_engine(parse_dsn(settings.database.dsn.reveal(), settings.database.type))
     _make_data_dir(settings.paths.data_dir)
@@ -81,6 +82,19 @@ def build(settings: Settings, access_log: AccessLog, registry: Registry | None =
     )
     services = _build_services(settings, registry, indexes, links, configuration, statuses, health)
     return Server(build_app(services, access_log), engine, health, background, access_log)
+
+
+def _refuse_unprotected(settings: Settings) -> None:
+    """Whoever asks for protection that this release does not have must not get a server without it."""
+    for variable, value, harmless in (
+        ("CATALOG_AUTHZ_MODE", settings.authorization.mode, "none"),
+        ("CATALOG_AUTH_MODE", settings.authentication.mode, "header"),
+    ):
+        if value != harmless:
+            raise Invalid(
+                f"{variable}: {value!r} is for a later release, and serving without it would be unsafe; use {harmless!r}",
+                field=variable,
+            )
 
 
 def _make_data_dir(folder: Path) -> None:

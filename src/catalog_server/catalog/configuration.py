@@ -19,7 +19,7 @@ from catalog_server.scope import Scope
 from catalog_server.sources.config import Section, Source, SourcesConfig
 from catalog_server.sources.merge import merge_configs
 from catalog_server.sources.parser import parse_sources
-from catalog_server.sources.paths import Roots, read_file, resolve_path
+from catalog_server.sources.paths import Roots, locate_path, read_file, resolve_path
 
 _EMPTY = Section("")
 
@@ -32,6 +32,9 @@ class Files:
     origin: str
     base: Path
     max_bytes: int
+
+    def locate(self, value: str) -> Path:
+        return locate_path(value, origin=self.origin, base=self.base, roots=self.roots)
 
     def resolve(self, value: str) -> Path:
         return resolve_path(value, origin=self.origin, base=self.base, roots=self.roots)
@@ -47,7 +50,7 @@ def read_config(files: Sequence[Path], known_sections: Sequence[str]) -> tuple[S
         Invalid: a file is missing or wrong; the message names file and line.
     """
     parsed = []
-    for path in files:
+    for path in map(Path.absolute, files):
         try:
             data = read_file(path)
         except Invalid as error:

@@ -61,15 +61,21 @@ class Loader:
         try:
             config, warnings = read_config(self.files, [plugin.section_key for plugin in self._registry])
         except Invalid as error:
-            if self._configuration.problem != error.message:
+            if self._configuration.problem != self._without_folders(error.message):
                 log.error("configuration refused, the last good one stays", reason=error.message)
-            self._configuration.problem = error.message
+            self._configuration.problem = self._without_folders(error.message)
             return False
         for warning in warnings:
             log.warning("configuration", problem=warning)
         self._configuration.put(config)
         self._due = None
         return True
+
+    def _without_folders(self, message: str) -> str:
+        """Clients may see the reason; where the files lie on this machine is none of their business."""
+        for path in self.files:
+            message = message.replace(f"{path.absolute().parent}/", "")
+        return message
 
     def check_configuration(self) -> None:
         """Read the sources files at start, when there is no last good configuration to keep.

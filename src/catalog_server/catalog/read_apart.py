@@ -13,7 +13,7 @@ import sys
 
 from catalog_server.catalog.records import Batch, ReadJob, read_records
 from catalog_server.catalog.registry import load_plugin
-from catalog_server.errors import CatalogError, Invalid, Unavailable
+from catalog_server.errors import CatalogError, Invalid
 from catalog_server.schema.kind import Kind
 
 APART_FROM_BYTES = 512 * 1024
@@ -23,8 +23,7 @@ def read(plugin_name: str, kind: Kind, job: ReadJob, *, timeout_seconds: float) 
     """Read the files of a source, apart when they are large.
 
     Raises:
-        Invalid: as read_records.
-        Unavailable: reading took longer than the deadline, or its process died.
+        Invalid: as read_records; also when reading took longer than the deadline, or its process died.
     """
     size = sum(len(file.data) for file in job.files)
     if size < APART_FROM_BYTES:
@@ -39,9 +38,9 @@ def read(plugin_name: str, kind: Kind, job: ReadJob, *, timeout_seconds: float) 
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"reading {size} bytes took longer than {timeout_seconds:.0f} s") from error
+        raise Invalid(f"reading {size} bytes took longer than {timeout_seconds:.0f} s") from error
     if done.returncode != 0:
-        raise Unavailable(f"the process that reads the source ended with status {done.returncode}")
+        raise Invalid(f"the process that reads the source ended with status {done.returncode}")
     answer: Batch | Invalid = pickle.loads(done.stdout)  # noqa: S301 - written by our own child
     if isinstance(answer, Batch):
         return answer

@@ -20,7 +20,7 @@ _METADATA = ("id", "name", "description", "createTimeSinceEpoch", "lastUpdateTim
 
 def asset_list(plugin: Plugin, configuration: Configuration, scope: Scope, page: Page) -> Response:
     """A page of assets."""
-    entities = msgspec.json.decode(b"[%b]" % page.items)
+    entities = [msgspec.json.decode(document) for document in page.documents]
     return json_response(
         {
             "apiVersion": API_VERSION,

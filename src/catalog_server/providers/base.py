@@ -27,6 +27,10 @@ class Fetched:
 class FileAccess(Protocol):
     """The only door to local files: paths are checked against the data roots behind it."""
 
+    def locate(self, value: str) -> Path:
+        """The real path of a source's file, which need not exist. Raises Invalid when it is outside the roots."""
+        ...
+
     def resolve(self, value: str) -> Path:
         """The real path of a source's file. Raises Invalid when it is outside the roots or missing."""
         ...

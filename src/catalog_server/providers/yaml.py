@@ -29,7 +29,7 @@ class YAMLProvider:
     def watched(self, properties: Mapping[str, Any], files: FileAccess) -> tuple[Path, ...]:
         if "content" in properties:
             return ()
-        return (files.resolve(self._path(properties)),)
+        return (files.locate(self._path(properties)),)
 
     @staticmethod
     def _path(properties: Mapping[str, Any]) -> str:

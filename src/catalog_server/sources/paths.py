@@ -44,20 +44,26 @@ def default_roots(sources_file: Path, extra: Iterable[Path] = ()) -> Roots:
     return Roots(tuple(dict.fromkeys([*safe, *_IMAGE_ROOTS, *(path.absolute() for path in extra)])))
 
 
-def resolve_path(
-    value: str, *, origin: str, base: Path, roots: Roots, want: Literal["file", "directory"] = "file"
-) -> Path:
-    """The real path of `value`, which stands in a source that came from `origin`.
+def locate_path(value: str, *, origin: str, base: Path, roots: Roots) -> Path:
+    """The real path that `value` leads to, which stands in a source that came from `origin`; it need not exist.
 
     A relative `value` starts at the directory of `origin`, or at `base` when the origin is no absolute file path (a
-    ConfigMap, the API); never at the working directory. Raises Invalid with the code `path_outside_roots` or
-    `path_missing`; what lies outside the roots is not even looked at, so the answer does not tell whether it exists.
+    ConfigMap, the API); never at the working directory. Raises Invalid with the code `path_outside_roots`; what lies
+    outside the roots is not even looked at, so the answer does not tell whether it exists.
     """
     _check_characters(value)
     start = Path(origin).parent if os.path.isabs(origin) else base.absolute()
     resolved = Path(os.path.realpath(start / value))
     if not roots.contain(resolved):
         raise Invalid(f"the path {value[:200]!r} lies outside the data roots", code="path_outside_roots")
+    return resolved
+
+
+def resolve_path(
+    value: str, *, origin: str, base: Path, roots: Roots, want: Literal["file", "directory"] = "file"
+) -> Path:
+    """Like locate_path, for a file or directory that exists. Raises Invalid also with the code `path_missing`."""
+    resolved = locate_path(value, origin=origin, base=base, roots=roots)
     try:
         mode = os.stat(resolved).st_mode
     except OSError as error:

@@ -51,7 +51,7 @@ from tests.contract.catalog.oracle import (
 )
 from tests.factories import GADGETS, WIDGETS, Shelf, reader_of
 
-PLUGINS = st.sampled_from([GADGETS, WIDGETS])
+PLUGINS = st.booleans().map(lambda tagged: WIDGETS if tagged else GADGETS)
 NAMES = (*DECLARED, *CUSTOM, *OF_PARTS)
 
 
@@ -69,7 +69,7 @@ def as_fields(query: ListQuery) -> dict[str, Any]:
 
 
 def keys_in(page: Page) -> list[tuple[str, str]]:
-    return [(one["sourceId"], one["name"]) for one in json.loads(b"[%s]" % page.items)]
+    return [(one["sourceId"], one["name"]) for one in map(json.loads, map(bytes, page.documents))]
 
 
 def ids_of(shelf: Shelf, keys: Sequence[tuple[str, str]]) -> list[int]:
@@ -129,7 +129,7 @@ def expected_ids(assets: Sequence[Asset], plugin: Plugin, question: tuple[ListQu
 def check_answer(shelf: Shelf, index: Index, question: tuple[ListQuery, Any, str, bool]) -> None:
     """Same set, same order, same count; the pages joined lose and repeat nothing."""
     plugin, (query, tree, order, _) = shelf.plugin, question
-    note(f"filter: {query.filter}")
+    pass  # note(f"filter: {query.filter}")
     reader = reader_of(plugin, index)
     if not is_orderable(index, ORDERS[order]):
         query = ListQuery(**{**as_fields(query), "order_by": "ID"})
@@ -138,8 +138,7 @@ def check_answer(shelf: Shelf, index: Index, question: tuple[ListQuery, Any, str
     pages = pages_of(reader, plugin, query)
     assert ids_of(shelf, [key for page in pages for key in keys_in(page)]) == expected
     assert {page.total for page in pages} == {len(expected)}
-    assert [page.size for page in pages] == [len(keys_in(page)) for page in pages]
-    assert all(page.size == query.page_size for page in pages[:-1])
+    assert all(len(page.documents) == query.page_size for page in pages[:-1])
 
 
 @given(st.data())
@@ -218,7 +217,7 @@ def test_filter_options_when_asked_then_are_those_of_the_oracle(data: st.DataObj
 def test_pages_when_entities_come_and_go_between_them_then_untouched_ones_appear_once(data: st.DataObject) -> None:
     plugin = data.draw(PLUGINS)
     shelf = fill(plugin, data.draw(catalogs(plugin)))
-    untouched = {key: shelf.entities[key].document for key in shelf.entities}
+    untouched = dict(shelf.entities)
     order, descending = (
         data.draw(st.sampled_from(["ID", "name", "maker", "tags", "weight", "active"])),
         data.draw(st.booleans()),
@@ -233,8 +232,7 @@ def test_pages_when_entities_come_and_go_between_them_then_untouched_ones_appear
         if not token:
             break
         index = apply_random_changes(data, shelf, index)
-        now = {key: one.document for key, one in shelf.entities.items()}
-        untouched = {key: document for key, document in untouched.items() if now.get(key) == document}
+        untouched = {key: one for key, one in untouched.items() if shelf.entities.get(key) == one}
     assert not token, "the pages came to no end"
     assert all(seen.count(key) == 1 for key in untouched)
 
@@ -259,7 +257,7 @@ def test_children_when_listed_then_are_those_of_the_entity_that_the_oracle_accep
     while True:
         asked = ListQuery(**{**as_fields(query), "token": token})
         page = reader.run(reader.plan_children(DEFAULT_SCOPE, plugin, position, "parts", asked, None))
-        found += [one["id"] for one in json.loads(b"[%s]" % page.items)]
+        found += [one["id"] for one in map(json.loads, map(bytes, page.documents))]
         token = page.next_token
         if not token:
             break

@@ -196,7 +196,7 @@ def _is_same(one: Value, other: Value) -> bool:
 
 
 def _matching(terms: Terms, chunk: str, accepts: Callable[[str], bool]) -> BitMap:
-    numbers: Iterable[int] = terms.containing(chunk) if chunk else range(len(terms))
+    numbers = terms.containing(chunk).tolist() if chunk else range(len(terms))
     return terms.union([number for number in numbers if accepts(terms.text(number))])
 
 

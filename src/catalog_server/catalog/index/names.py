@@ -28,6 +28,7 @@ class TableNames:
         self._table = table
         self._child = child
         self._bare_like_is_substring = like
+        self._known: dict[str, Field | None] = {}
 
     def resolve(self, path: tuple[str, ...], quoted: bool) -> Field | None:
         """The field with this path, or None."""
@@ -35,7 +36,9 @@ class TableNames:
         if name in _STANDARD:
             return self._field(_STANDARD[name])
         if name in self._declared:
-            return self._from_schema(self._declared[name])
+            if name not in self._known:
+                self._known[name] = self._from_schema(self._declared[name])
+            return self._known[name]
         if path[0] == CUSTOM:
             return self._custom(".".join(path[1:])) if len(path) > 1 else None
         if path[0] == "spec" and len(path) > 1:
