@@ -68,7 +68,7 @@ def build(settings: Settings, access_log: AccessLog, registry: Registry | None =
         files=settings.paths.sources,
         after_write=follower.catch_up,
     )
-    loader.check_configuration()
+    loader.take_configuration()
     health.watch_plugins(loader.healthy)
     background = Background(
         engine=engine,
@@ -92,7 +92,7 @@ def _refuse_unprotected(settings: Settings) -> None:
     ):
         if value != harmless:
             raise Invalid(
-                f"{variable}: {value!r} is for a later release, and serving without it would be unsafe; use {harmless!r}",
+                f"{variable}: {value!r} is for a later release, and unsafe to serve without; use {harmless!r}",
                 field=variable,
             )
 

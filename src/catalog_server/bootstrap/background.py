@@ -133,7 +133,7 @@ class Background:
     def _reload(self, changed: set[Path]) -> None:
         """Take changed files into force; what the database is not there for stays due for the next round."""
         if changed & {path.absolute() for path in self._loader.files}:
-            self._loader.read_configuration()
+            self._loader.retake_configuration()
         self._loader.touch(changed)
         if not self._loader.is_due:
             return

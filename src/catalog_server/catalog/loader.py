@@ -53,38 +53,33 @@ class Loader:
         self._lock = threading.Lock()
         self._due: set[Key] | None = None  # None: all of them
 
-    def read_configuration(self) -> bool:
-        """Read the sources files; return whether they were taken into force.
+    def take_configuration(self) -> None:
+        """Read the sources files and take them into force.
 
-        A broken file keeps the last good configuration; the reason is in the log and in `configuration.problem`.
+        Raises:
+            Invalid: they are missing or wrong; nothing changed.
         """
-        try:
-            config, warnings = read_config(self.files, [plugin.section_key for plugin in self._registry])
-        except Invalid as error:
-            if self._configuration.problem != self._without_folders(error.message):
-                log.error("configuration refused, the last good one stays", reason=error.message)
-            self._configuration.problem = self._without_folders(error.message)
-            return False
+        config, warnings = read_config(self.files, [plugin.section_key for plugin in self._registry])
         for warning in warnings:
             log.warning("configuration", problem=warning)
         self._configuration.put(config)
         self._due = None
-        return True
+
+    def retake_configuration(self) -> None:
+        """The same while the server runs: files that are wrong keep the last good configuration and are reported."""
+        try:
+            self.take_configuration()
+        except Invalid as error:
+            problem = self._without_folders(error.message)
+            if self._configuration.problem != problem:
+                log.error("configuration refused, the last good one stays", reason=error.message)
+            self._configuration.problem = problem
 
     def _without_folders(self, message: str) -> str:
         """Clients may see the reason; where the files lie on this machine is none of their business."""
         for path in self.files:
             message = message.replace(f"{path.absolute().parent}/", "")
         return message
-
-    def check_configuration(self) -> None:
-        """Read the sources files at start, when there is no last good configuration to keep.
-
-        Raises:
-            Invalid: they are missing or wrong.
-        """
-        if not self.read_configuration():
-            raise Invalid(str(self._configuration.problem), field="--sources")
 
     def touch(self, changed: set[Path]) -> None:
         """Mark the sources that are made of these files as due."""
