@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pyroaring import BitMap
@@ -14,7 +15,6 @@ from catalog_server.catalog.index.names import KindNames, TableNames
 from catalog_server.catalog.index.numbers import to_positions
 from catalog_server.catalog.index.table import Row, Table
 from catalog_server.catalog.index.terms import Terms
-from catalog_server.schema.fields import SchemaField
 from catalog_server.schema.kind import Kind
 
 
@@ -57,21 +57,17 @@ class ChildTable:
 
     def of(self, parent: int) -> BitMap:
         """Positions of one entity's children."""
-        held = self._by_parent.get(parent)
-        return BitMap() if held is None else BitMap(held)
+        return BitMap(self._by_parent.get(parent, ()))
 
     def parents_of(self, positions: BitMap) -> BitMap:
         parents = self.parents
         return BitMap([parents[position] for position in to_positions(positions).tolist()])
 
-    @property
+    @cached_property
     def _by_parent(self) -> dict[int, list[int]]:
-        held: dict[int, list[int]] | None = self.__dict__.get("_held")
-        if held is None:
-            held = {}
-            for position in self.table.live:
-                held.setdefault(self.parents[position], []).append(position)
-            self.__dict__["_held"] = held
+        held: dict[int, list[int]] = {}
+        for position in self.table.live:
+            held.setdefault(self.parents[position], []).append(position)
         return held
 
 
@@ -93,7 +89,7 @@ class Index:
     def _child_names(self) -> dict[str, TableNames]:
         return {
             collection: TableNames(
-                {field.path: field for field in child_fields(child.table.layout)},
+                {field.path: field for field in child.table.layout.fields},
                 child.table,
                 child=collection,
                 like=False,
@@ -176,8 +172,3 @@ class Index:
         """Names of the custom properties that some entity has."""
         prefix = f"{CUSTOM}."
         return sorted(name.removeprefix(prefix) for name in self.table.columns if name.startswith(prefix))
-
-
-def child_fields(layout: Layout) -> tuple[SchemaField, ...]:
-    """Declared fields of a child kind that filters may use."""
-    return layout.fields

@@ -12,6 +12,7 @@ from catalog_server.catalog.index.column import Value
 from catalog_server.query.nodes import Scalar
 from catalog_server.schema.fields import SchemaField, list_fields
 from catalog_server.schema.kind import ChildKind, Kind
+from catalog_server.schema.marks import Mark
 from catalog_server.schema.metadata import untag
 
 ID, NAME, SOURCE = "id", "name", "sourceId"
@@ -80,7 +81,7 @@ def child_layout(child: ChildKind) -> Layout:
         config = struct.__struct_config__
         if config.tag_field:
             from_tag = (config.tag_field,)
-            fields[config.tag_field] = SchemaField(config.tag_field, "string", False, _NO_MARK, from_tag)
+            fields[config.tag_field] = SchemaField(config.tag_field, "string", False, Mark(), from_tag)
         for one in list_fields(struct):
             fields.setdefault(one.path, one)
     return _layout(tuple(fields.values()), tagged=True)
@@ -140,6 +141,3 @@ def values_at_path(document: bytes, keys: tuple[str, ...]) -> tuple[Scalar, ...]
 def search_words(texts: Iterable[str]) -> list[str]:
     """`q` as case-folded words; all of them have to match (spec plugins.md 2.6)."""
     return [word for text in texts for word in text.casefold().split()]
-
-
-_NO_MARK = list_fields(msgspec.defstruct("_Unmarked", [("x", str)]))[0].mark
