@@ -33,6 +33,11 @@ class Case:
     """Smallest and largest ratio of the rounds."""
 
     @property
+    def cpu_ratio(self) -> float:
+        """The ratio of requests per second of CPU: what `ratio` would be if nothing else ran on the machine."""
+        return (self.rps / self.busy) / (self.calibration_rps / self.calibration_busy)
+
+    @property
     def met(self) -> bool | None:
         if self.fault:
             return False
@@ -69,7 +74,7 @@ class Report:
     def write(self, path: Path) -> None:
         document = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "cases": [{**asdict(case), "met": case.met} for case in self.cases],
+            "cases": [{**asdict(case), "cpu_ratio": case.cpu_ratio, "met": case.met} for case in self.cases],
             "rows": [{**asdict(row), "met": row.met} for row in self.rows],
             "unmeasured": self.unmeasured,
         }
@@ -101,7 +106,20 @@ def growth(cases: Sequence[Case]) -> list[Row]:
     return found
 
 
-_CASE_HEAD = ("case", "conns", "req/s", "calibr.", "ratio", "(rounds)", "target", "p50 ms", "p99 ms", "body", "")
+_CASE_HEAD = (
+    "case",
+    "conns",
+    "req/s",
+    "calibr.",
+    "ratio",
+    "(rounds)",
+    "by CPU",
+    "target",
+    "p50 ms",
+    "p99 ms",
+    "body",
+    "",
+)
 _ROW_HEAD = ("what", "database", "entities", "value", "limit", "", "note")
 
 
@@ -118,6 +136,7 @@ def _case_line(case: Case) -> tuple[str, ...]:
         f"{case.calibration_rps:,.0f}",
         f"{case.ratio:.3f}",
         f"{case.spread[0]:.2f}-{case.spread[1]:.2f}",
+        f"{case.cpu_ratio:.3f}" if case.connections > 1 else "",
         target or (f"{case.target:.2f}" if case.target is not None else ""),
         f"{case.p50_ms:.2f}",
         f"{case.p99_ms:.2f}",
@@ -127,7 +146,7 @@ def _case_line(case: Case) -> tuple[str, ...]:
 
 
 def _idle_note(case: Case) -> str:
-    """A server that waited for its client was not measured, the client was."""
+    """A server that did not have its core for itself was not measured, its neighbours were."""
     if case.connections == 1 or min(case.busy, case.calibration_busy) >= 0.9:
         return ""
     return f"(busy: server {case.busy:.0%}, calibration {case.calibration_busy:.0%})"

@@ -6,8 +6,8 @@ from catalog_server.catalog.index.column import Column
 from catalog_server.catalog.index.index import ChildTable, Index
 from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, SOURCE, UPDATED
 from catalog_server.catalog.index.names import nearest
-from catalog_server.catalog.index.ordering import Order, sort_key, sort_value
-from catalog_server.catalog.index.table import Table
+from catalog_server.catalog.index.ordering import sort_key, sort_value
+from catalog_server.catalog.index.table import OrderRef, Table
 from catalog_server.errors import Invalid
 from catalog_server.query.checker import SUFFIXES
 from catalog_server.query.fields import ValueType
@@ -19,7 +19,7 @@ _BY_JSON_NAME = {"id": ID, "name": NAME, "sourceid": SOURCE, "source_id": SOURCE
 ACCURACY = "artifacts.overall_average.double_value"
 
 
-def entity_order(index: Index, rules: ListRules, order_by: str, descending: bool) -> tuple[str, Order]:
+def entity_order(index: Index, rules: ListRules, order_by: str, descending: bool) -> tuple[str, OrderRef]:
     """Canonical name and order.
 
     Raises:
@@ -35,7 +35,7 @@ def entity_order(index: Index, rules: ListRules, order_by: str, descending: bool
     return found
 
 
-def _entity_order(index: Index, given: str, descending: bool) -> tuple[str, Order] | None:
+def _entity_order(index: Index, given: str, descending: bool) -> tuple[str, OrderRef] | None:
     if given.upper() == "ACCURACY" and "artifacts" in index.children:
         given = ACCURACY
     standard = _standard(given)
@@ -50,7 +50,7 @@ def _entity_order(index: Index, given: str, descending: bool) -> tuple[str, Orde
     return _custom_order(index.table, given)
 
 
-def child_order(table: Table, order_by: str) -> tuple[str, Order]:
+def child_order(table: Table, order_by: str) -> tuple[str, OrderRef]:
     """The order of a child list. An unknown property or a name without a value type means the order by id.
 
     Raises:
@@ -76,7 +76,7 @@ def _standard(given: str) -> str | None:
 TIMES = (CREATED, UPDATED)
 
 
-def _custom_order(table: Table, given: str) -> tuple[str, Order] | None:
+def _custom_order(table: Table, given: str) -> tuple[str, OrderRef] | None:
     """By a custom property; a type suffix takes the values of that type only."""
     base, only = _split_suffix(given)
     column = table.column(f"{CUSTOM}.{base.removeprefix(f'{CUSTOM}.')}")
@@ -86,7 +86,7 @@ def _custom_order(table: Table, given: str) -> tuple[str, Order] | None:
     return key, table.derived_order(key, lambda position: _typed(column, position, only))
 
 
-def _aggregate_order(index: Index, collection: str, given: str, descending: bool) -> tuple[str, Order] | None:
+def _aggregate_order(index: Index, collection: str, given: str, descending: bool) -> tuple[str, OrderRef] | None:
     """By a property of the children: the smallest value of each entity ascending, the largest descending."""
     base, only = _split_suffix(given)
     child = index.children[collection]
@@ -94,8 +94,14 @@ def _aggregate_order(index: Index, collection: str, given: str, descending: bool
     if column is None:
         return None
     key = f"{collection}.{base}:{only or ''}:{'max' if descending else 'min'}"
-    best = _best_of_children(child, column, only, descending)
-    return key, index.table.derived_order(key, best.get)
+    best: dict[int, Scalar | None] = {}
+
+    def value_of(position: int) -> Scalar | None:
+        if not best:
+            best.update(_best_of_children(child, column, only, descending))
+        return best.get(position)
+
+    return key, index.table.derived_order(key, value_of)
 
 
 def _best_of_children(

@@ -17,8 +17,7 @@ from catalog_server.catalog.index.evaluate import evaluate, evaluate_children, m
 from catalog_server.catalog.index.index import Index
 from catalog_server.catalog.index.layout import SOURCE, search_words
 from catalog_server.catalog.index.names import TableNames
-from catalog_server.catalog.index.ordering import Order
-from catalog_server.catalog.index.table import Table
+from catalog_server.catalog.index.table import OrderRef, Table
 from catalog_server.catalog.named_queries import NamedQuery, check_named_query
 from catalog_server.catalog.orders import child_order, entity_order
 from catalog_server.catalog.plugin import Plugin
@@ -29,7 +28,7 @@ from catalog_server.query.parser import parse_filter
 from catalog_server.query.tokens import binding_of, decode_token, encode_token
 from catalog_server.scope import Scope
 
-# Looking into documents costs some microseconds each: beyond this many the event loop must not wait for it.
+# Looking into documents and sorting cost some microseconds each: beyond this many the event loop must not wait.
 _FEW_DOCUMENTS = 500
 
 
@@ -65,7 +64,7 @@ class Plan:
 
     index: Index
     table: Table
-    order: Order
+    order: OrderRef
     order_name: str
     query: ListQuery
     filters: tuple[Resolved, ...]
@@ -77,7 +76,9 @@ class Plan:
     @property
     def is_heavy(self) -> bool:
         """Whether running it may take long enough to hold up other requests."""
-        return len(self.table) > _FEW_DOCUMENTS and any(reads_documents(one, self.index) for one in self.filters)
+        if len(self.table) <= _FEW_DOCUMENTS:
+            return False
+        return not self.order.is_sorted or any(reads_documents(one, self.index) for one in self.filters)
 
 
 class Reader:
@@ -123,7 +124,7 @@ class Reader:
         query = plan.query
         hits = self._hits(plan)
         total = len(plan.table) if hits is None else len(hits)
-        found = plan.order.page(hits, query.descending, plan.after, query.page_size + 1)
+        found = plan.order.get().page(hits, query.descending, plan.after, query.page_size + 1)
         shown = found[: query.page_size]
         token = _next_token(plan, shown[-1]) if len(found) > query.page_size else ""
         return Page(plan.table.documents.many(shown), total, token)
@@ -197,4 +198,4 @@ def _after(query: ListQuery, binding: str) -> tuple[Scalar | None, int] | None:
 
 
 def _next_token(plan: Plan, last: int) -> str:
-    return encode_token(plan.order.value_at(last), str(plan.table.ids[last]), plan.binding)
+    return encode_token(plan.order.get().value_at(last), str(plan.table.ids[last]), plan.binding)

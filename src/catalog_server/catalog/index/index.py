@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
-from catalog_server.catalog.index.layout import CUSTOM, NAME, SOURCE, Layout, child_layout, kind_layout
+from catalog_server.catalog.index.layout import CUSTOM, ID, NAME, SOURCE, Layout, child_layout, kind_layout
 from catalog_server.catalog.index.names import KindNames, TableNames
 from catalog_server.catalog.index.numbers import to_positions
 from catalog_server.catalog.index.table import Row, Table
@@ -118,7 +118,14 @@ class Index:
             child_table = Table.build(child_layout_, (one.row for one in given), directory)
             parents = array("I", (table.position(one.entity_id) or 0 for one in given))
             built[collection] = ChildTable(child_table, parents)
-        return cls(shape, generation, table, words, built)
+        index = cls(shape, generation, table, words, built)
+        index._warm()
+        return index
+
+    def _warm(self) -> None:
+        """Sort by what is asked for most before anybody waits for it; `changed` carries orders along."""
+        for name in (NAME, ID):
+            self.table.order(name).get()
 
     def changed(self, generation: int, changes: Changes) -> Index:
         """The next snapshot."""

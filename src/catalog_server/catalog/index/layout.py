@@ -119,10 +119,8 @@ def _descend(value: Any, keys: tuple[str, ...]) -> Any:
 
 
 def scalars(value: Any) -> Value:
-    """A scalar as it is, a list as the tuple of its scalars; None for maps, null and empty lists and texts."""
-    if isinstance(value, str):
-        return value or None
-    if isinstance(value, int | float):
+    """A scalar as it is, an empty text too; a list as the tuple of its scalars; None for maps, null and empty lists."""
+    if isinstance(value, str | int | float):
         return value
     if isinstance(value, list):
         return tuple(one for one in value if isinstance(one, str | int | float)) or None

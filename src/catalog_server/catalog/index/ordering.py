@@ -5,6 +5,7 @@ Order by sort key, ties by id; entities without a value come last in both direct
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ SortKey = tuple[int, Any, Any]
 Positions = npt.NDArray[np.uint32]
 # Up to this many hits, gathering their ranks is cheaper than walking the whole order.
 _GATHER_LIMIT = 4096
+_TURN = 4096
 
 
 def sort_key(value: Scalar) -> SortKey:
@@ -45,9 +47,8 @@ class Order:
         self._ids = ids
         present = [p for p in positions if value_of(p) is not None]
         missing = [p for p in positions if value_of(p) is None]
-        present.sort(key=self._key)
         missing.sort(key=ids.__getitem__)
-        self._present: Positions = np.array(present, dtype=np.uint32)
+        self._present: Positions = np.array(_sorted_in_turns(present, self._key), dtype=np.uint32)
         self._missing: Positions = np.array(missing, dtype=np.uint32)
         self._sequences: dict[bool, Positions] = {}
         self._ranks: dict[bool, Positions] = {}
@@ -122,6 +123,14 @@ class Order:
             return count + (len(self._missing) - place if descending else place)
         place = _bisect(self._present, (sort_key(value), entity_id), self._key, right=not descending)
         return count - place if descending else place
+
+
+def _sorted_in_turns(positions: list[int], key: Callable[[int], Any]) -> list[int]:
+    """Like sorted(), but lets other threads in: one large sort would hold the interpreter to its end."""
+    if len(positions) <= _TURN:
+        return sorted(positions, key=key)
+    turns = [sorted(positions[start : start + _TURN], key=key) for start in range(0, len(positions), _TURN)]
+    return list(heapq.merge(*turns, key=key))
 
 
 def _bisect(positions: Positions, target: Any, key: Callable[[int], Any], *, right: bool = True) -> int:

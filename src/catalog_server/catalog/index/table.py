@@ -135,7 +135,7 @@ class Table:
     def _carry_orders(self, previous: Table, touched: BitMap) -> None:
         """Bring along the orders that readers have used, so that they never wait for one to be sorted anew."""
         added = [position for position in touched if position in self.live]
-        for key, order in previous._orders.items():
+        for key, order in list(previous._orders.items()):
             self._orders[key] = order.changed(self.sort_value_of(key), self.ids, touched, added)
 
     def sort_value_of(self, name: str) -> Callable[[int], Scalar | None]:
@@ -145,17 +145,13 @@ class Table:
         values = self.columns[name].values
         return lambda position: sort_value(values[position])
 
-    def order(self, name: str) -> Order:
-        """The order by a column; sorted when first asked for."""
-        if name not in self._orders:
-            self._orders[name] = Order(self.sort_value_of(name), self.ids, list(self.live))
-        return self._orders[name]
+    def order(self, name: str) -> OrderRef:
+        """The order by a column."""
+        return OrderRef(self, self._orders, name, self.sort_value_of(name))
 
-    def derived_order(self, key: str, value_of: Callable[[int], Scalar | None]) -> Order:
+    def derived_order(self, key: str, value_of: Callable[[int], Scalar | None]) -> OrderRef:
         """An order by something that is not a column. Kept for this snapshot only."""
-        if key not in self._derived_orders:
-            self._derived_orders[key] = Order(value_of, self.ids, list(self.live))
-        return self._derived_orders[key]
+        return OrderRef(self, self._derived_orders, key, value_of)
 
     def column(self, name: str) -> Column | None:
         """The column of a field; the ids, which few filter on, become one when first asked for."""
@@ -165,6 +161,26 @@ class Table:
             values: list[Value] = [str(row_id) if p in self.live else None for p, row_id in enumerate(self.ids)]
             self._id_column = Column.build(values)
         return self._id_column
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRef:
+    """An order of a table, sorted when first asked for and then kept."""
+
+    _table: Table
+    _kept: dict[str, Order]
+    _key: str
+    _value_of: Callable[[int], Scalar | None]
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether asking for it is cheap."""
+        return self._key in self._kept
+
+    def get(self) -> Order:
+        if self._key not in self._kept:
+            self._kept[self._key] = Order(self._value_of, self._table.ids, list(self._table.live))
+        return self._kept[self._key]
 
 
 def _is_custom(name: str) -> bool:
