@@ -71,8 +71,7 @@ class Bench:
             return
         with serving(store.launch(cache=cached)) as process:
             process.await_ready()
-            if stores.count_entities(process) != store.size:
-                raise BenchError(f"not all entities are served; see {process.log}")
+            stores.check_size(process, store.size)
             if wants_memory:
                 yield footprint.measure_memory(store, process, "after start")
             for name in names:

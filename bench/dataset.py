@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,9 +113,15 @@ def searched_words(entity: dict[str, Any]) -> set[str]:
     return {word for text in texts for word in text.casefold().split()}
 
 
-def changed(entity: dict[str, Any], version: str) -> dict[str, Any]:
-    """The entity as a later version of its file has it."""
-    return {**entity, "version": version}
+def write_sources(folder: Path, size: int) -> None:
+    """Catalog files of at most SOURCE_SIZE entities each, and the configuration that names them."""
+    entities = make_entities(size)
+    lines = ["apiVersion: catalog/v1alpha1", "kind: CatalogSources", "catalogs:", "  mcp:", "    sources:"]
+    for number in range(-(-size // SOURCE_SIZE)):
+        name = f"bench-{number:02d}"
+        write_file(folder / f"{name}.yaml", islice(entities, SOURCE_SIZE))
+        lines.append(f"      - {{id: {name}, name: {name}, type: yaml, properties: {{path: {name}.yaml}}}}")
+    (folder / "sources.yaml").write_text("\n".join(lines) + "\n")
 
 
 def write_file(path: Path, entities: Iterable[dict[str, Any]]) -> None:

@@ -23,6 +23,7 @@ HOST: Final = "127.0.0.1"
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 _BIN: Final = Path(sys.executable).parent
 _TICK: Final = os.sysconf("SC_CLK_TCK")
+READY_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
 
 
@@ -66,19 +67,28 @@ class Process:
             raise BenchError(f"{path} answered {status}: {body[:200]!r}")
         return json.loads(body)
 
-    def await_ready(self, path: str = "/readyz", *, every: float = 0.005, within: float = 600.0) -> float:
-        """Wait for 200 on `path`; return the seconds since the process was launched."""
+    @property
+    def age(self) -> float:
+        """Seconds since it was launched."""
+        return time.perf_counter() - self.launched
+
+    def is_ready(self, path: str = "/readyz") -> bool:
+        """Whether `path` answers 200. Raises BenchError when the process has ended."""
+        if self.popen.poll() is not None:
+            raise BenchError(f"the server ended with status {self.popen.returncode}; see {self.log}")
+        try:
+            return self.get(path)[0] == 200
+        except OSError:
+            return False
+
+    def await_ready(self, path: str = "/readyz") -> float:
+        """Wait until it is ready; return its age then."""
         pause = Event()
-        while time.perf_counter() - self.launched < within:
-            if self.popen.poll() is not None:
-                raise BenchError(f"the server ended with status {self.popen.returncode}; see {self.log}")
-            try:
-                if self.get(path)[0] == 200:
-                    return time.perf_counter() - self.launched
-            except OSError:
-                pass
-            pause.wait(every)
-        raise BenchError(f"not ready after {within:.0f} s; see {self.log}")
+        while not self.is_ready(path):
+            if self.age > READY_SECONDS:
+                raise BenchError(f"not ready after {READY_SECONDS:.0f} s; see {self.log}")
+            pause.wait(0.005)
+        return self.age
 
     def memory(self) -> Memory:
         held = _read_memory(str(self.popen.pid))
@@ -140,7 +150,7 @@ def calibrating(body_bytes: int, log: Path) -> Iterator[Process]:
     port = free_port()
     command = [*_pin(0), sys.executable, "-m", "bench.calibration", str(port), str(body_bytes)]
     with _running(command, port, log) as process:
-        process.await_ready("/", within=30)
+        process.await_ready("/")
         yield process
 
 

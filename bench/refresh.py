@@ -111,13 +111,12 @@ def _measure_reads(scene: Scene, scratch: Path, seconds: int, repeats: int) -> t
 def _scene(database: str, scratch: Path) -> Iterator[Scene]:
     folder = scratch / f"refresh-{database}"
     folder.mkdir()
-    stores.write_sources(folder, SIZE)
+    dataset.write_sources(folder, SIZE)
     with stores.fresh_database(database) as dsn:
         launch = Launch(folder / "sources.yaml", folder / "data", dsn, pinned=False)
         with serving(launch) as process:
             process.await_ready()
-            if stores.count_entities(process) != SIZE:
-                raise BenchError(f"not all entities were loaded; see {process.log}")
+            stores.check_size(process, SIZE)
             full_dsn = dsn or f"sqlite:///{launch.data / 'catalog.db'}"
             yield Scene(process, folder / "bench-00.yaml", list(dataset.make_entities(SIZE)), full_dsn)
 

@@ -120,7 +120,7 @@ _CASE_HEAD = (
     "body",
     "",
 )
-_ROW_HEAD = ("what", "database", "entities", "value", "limit", "", "note")
+_ROW_HEAD = ["what", "database", "entities", "value", "limit", "", "note"]
 
 
 def verdict(met: bool | None) -> str:

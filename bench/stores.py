@@ -8,22 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
 from tests.databases import server_database, server_dsn
 
 from bench import dataset, queries
 from bench.processes import ROOT, BenchError, Launch, Process, serving
 
+LOAD_SECONDS: Final = 900.0
 CACHE: Final = ROOT / ".data" / "bench"
 _DECIDING: Final = (
-    *("bench/dataset.py", "bench/queries.py", "bench/stores.py"),
+    *("bench/dataset.py", "bench/queries.py"),
     *(f"src/catalog_server/{name}" for name in ("db/tables.py", "schema/decode.py", "plugins/mcp/__init__.py")),
 )
 
@@ -93,22 +93,10 @@ def prepare_files(size: int) -> Files:
     if not marker.exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        write_sources(folder, size)
+        dataset.write_sources(folder, size)
         checked = [*queries.sampled(queries.filter_queries()), *queries.sampled(queries.search_queries(size), 8)]
         marker.write_text(json.dumps(queries.count_matches(checked, dataset.make_entities(size))))
     return Files(folder, size, folder / "sources.yaml", json.loads(marker.read_text()))
-
-
-def write_sources(folder: Path, size: int) -> None:
-    """Catalog files of at most SOURCE_SIZE entities, and the configuration that names them."""
-    entities = dataset.make_entities(size)
-    lines = ["apiVersion: catalog/v1alpha1", "kind: CatalogSources", "catalogs:", "  mcp:", "    sources:"]
-    for number in range(0, size, dataset.SOURCE_SIZE):
-        name = f"bench-{number // dataset.SOURCE_SIZE:02d}"
-        part = [entity for entity, _ in zip(entities, range(dataset.SOURCE_SIZE), strict=False)]
-        dataset.write_file(folder / f"{name}.yaml", part)
-        lines.append(f"      - {{id: {name}, name: {name}, type: yaml, properties: {{path: {name}.yaml}}}}")
-    (folder / "sources.yaml").write_text("\n".join(lines) + "\n")
 
 
 @contextmanager
@@ -137,21 +125,21 @@ def load(launch: Launch, size: int) -> FirstLoad:
     pause = Event()
     peak = 0
     with serving(launch) as process:
-        while count_entities(process) != size:
+        while not process.is_ready():
             peak = max(peak, process.family_anonymous())
-            if process.popen.poll() is not None or time.perf_counter() - process.launched > 900:
-                raise BenchError(f"the server did not load {size} entities; see {process.log}")
-            pause.wait(0.1)
-        return FirstLoad(time.perf_counter() - process.launched, peak)
+            if process.age > LOAD_SECONDS:
+                raise BenchError(f"not loaded after {LOAD_SECONDS:.0f} s; see {process.log}")
+            pause.wait(0.05)
+        seconds = process.age
+        check_size(process, size)
+    return FirstLoad(seconds, peak)
 
 
-def count_entities(process: Process) -> int:
-    """How many entities the server shows; 0 while it does not answer."""
-    try:
-        found: dict[str, Any] = process.get_json(f"{queries.LIST}?pageSize=1")
-    except (OSError, BenchError):
-        return 0
-    return int(found["totalSize"])
+def check_size(process: Process, size: int) -> None:
+    """Raises BenchError when the server does not show all entities."""
+    found = process.get_json(f"{queries.LIST}?pageSize=1")["totalSize"]
+    if found != size:
+        raise BenchError(f"the server shows {found} entities instead of {size}; see {process.log}")
 
 
 def _key() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,8 +100,8 @@ class RunningServer:
 
     def _address(self) -> str | None:
         self.alive()
-        found = self.logged("listening")
-        return str(found[0]["address"]) if found else None
+        found = re.search(r"""(?<=\W)http://[^\s"']+(?=["'\s])""", self.output)
+        return found[0] if found else None
 
     def stop(self) -> None:
         """SIGTERM. It must end by itself, with status 0, and without a traceback in all its life."""

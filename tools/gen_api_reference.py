@@ -44,7 +44,7 @@ they are or as `%2F`; everywhere else a name is one path segment.
   `file` and `line` where they are known. Routes of models also have `code`. `message` says what is wrong and what
   would be right.
 - Lists and entities carry an `ETag`. Send it as `If-None-Match` to get 304 while nothing has changed.
-- Every answer but a probe's carries `X-Request-Id`: the client's, or a new one. The access log has it too.
+- Every answer carries `X-Request-Id`: the client's, or a new one. The access log, which leaves probes out, has it too.
 - Answers are compressed with gzip for clients that accept it.
 """
 _MEANINGS = {
@@ -80,7 +80,7 @@ def read_document() -> dict[str, Any]:
         namespaces=(),
         response_cache_bytes=0,
     )
-    return build_document(build_routes(services))
+    return build_document(build_routes(services), multi_tenant=True)
 
 
 def render(document: dict[str, Any]) -> str:

@@ -42,7 +42,17 @@ def set_up_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stdou
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)
     return is_json
+
+
+class _Forward(logging.Handler):
+    """Gives what libraries log (uvicorn about a broken request, for one) the form of our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger(record.name)
+        log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
 
 
 class AccessLine(msgspec.Struct):

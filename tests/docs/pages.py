@@ -3,7 +3,8 @@
 What a block is follows from its language:
 
     console   commands (`$ …`) and their output; run by shell.py, see there
-    yaml      a file when its first line is `# file: <path>`; else a fragment, which must at least be right YAML
+    yaml      a file when its first line is `# file: <path>`; else a fragment, which must at least be right YAML;
+              a sources configuration must be accepted, unless a line `# wrong: <what>` at its top says otherwise
     python    a file likewise; else it must at least compile
     toml      likewise
     json      a complete JSON text
@@ -39,6 +40,11 @@ class Block:
         """The file that this block is, where it says so."""
         found = _FILE.match(self.text)
         return found[1] if found else None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it shows a mistake on purpose: its first or second line is `# wrong: …`."""
+        return any(line.startswith("# wrong: ") for line in self.text.splitlines()[:2])
 
     @property
     def place(self) -> str:

@@ -34,10 +34,10 @@ NOT_RUN: Mapping[str, str] = {
     r"\.venv/bin/python -m pytest": "a whole run of its own",
 }
 _SKIPPED_FOLDERS = (".git", ".data", ".services", ".hypothesis")
-_DEFINITION = re.compile(r"[A-Za-z_]+=\S*$|[A-Za-z_]+\(\) \{.*\}$")
+_DEFINITION = re.compile(r"[A-Za-z_]+=(\S*|\$\(.*\))$|[A-Za-z_]+\(\) \{.*\}$")
 _SERVER = re.compile(r"(^|\s)(\.venv/bin/)?catalog-server (?!--help|--version)")
 _READY = re.compile(rb'"event":"ready"|\] ready')
-_PORT = re.compile(r"\b(localhost|127\.0\.0\.1)?:(808[1-9])\b")
+_PORT = re.compile(r"(localhost|127\.0\.0\.1)?:(808[1-9])\b")
 _START_SECONDS, _RETRY_SECONDS, _COMMAND_SECONDS = 60.0, 20.0, 30.0
 
 

@@ -78,7 +78,7 @@ class Client:
     def refresh(self) -> None:
         """What the file watcher does when anything may have changed."""
         loader = self.server.background._loader
-        loader.take_configuration()
+        loader.retake_configuration()
         loader.load()
 
     @property

@@ -94,7 +94,6 @@ def test_health_is_never_stale(tmp_path: Path) -> None:
         assert status == 503
         assert body["components"]["plugins"] == {"status": "degraded", "details": "7 of 8 plugins healthy"}
         write_catalog(tmp_path / "nowhere.yaml", "skills", named("two"))
-        client.server.background._loader._due = None
         client.refresh()
         assert healthy(client) == NAMES
 

@@ -39,6 +39,9 @@ class Files:
     def resolve(self, value: str) -> Path:
         return resolve_path(value, origin=self.origin, base=self.base, roots=self.roots)
 
+    def resolve_folder(self, value: str) -> Path:
+        return resolve_path(value, origin=self.origin, base=self.base, roots=self.roots, want="directory")
+
     def read(self, path: Path) -> bytes:
         return read_file(path, self.max_bytes)
 

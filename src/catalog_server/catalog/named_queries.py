@@ -51,11 +51,10 @@ def bounded(field: str, value: Any, index: Index) -> Any:
     table = index.children[resolved.child].table if resolved.child else index.table
     own_name = resolved.name.removeprefix(f"{resolved.child}.") if resolved.child else resolved.name
     column = table.column(own_name)
-    bounds = column.numbers.bounds() if column is not None else None
+    bounds = column.bounds() if column is not None else None
     if bounds is None:
         return value
-    bound = bounds[0] if value == "min" else bounds[1]
-    return int(bound) if bound.is_integer() else bound
+    return bounds[0] if value == "min" else bounds[1]
 
 
 def _operand(value: Any) -> Any:

@@ -50,10 +50,9 @@ def _table_options(table: Table, prefix: str) -> Iterator[tuple[str, Option]]:
 
 def _option(column: Column) -> Option | None:
     """Texts as values, numbers as a range; None for booleans, and for texts that are too many or too long."""
-    bounds = column.numbers.bounds()
+    bounds = column.bounds()
     if bounds is not None:
-        low, high = (int(bound) if bound.is_integer() else bound for bound in bounds)
-        return {"type": "number", "range": {"min": low, "max": high}}
+        return {"type": "number", "range": {"min": bounds[0], "max": bounds[1]}}
     values = sorted(value for value in column.texts.texts() if value)
     if not values or len(values) >= MAX_VALUES or max(map(len, values)) > MAX_VALUE_LENGTH:
         return None

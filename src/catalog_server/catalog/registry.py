@@ -95,6 +95,8 @@ def _check_marks(plugin: Plugin) -> None:
         uses = field.mark.filter or field.mark.search or field.mark.facet or field.mark.links_to
         if uses and not field.scalar:
             raise Invalid(f"plugin {plugin.name!r}: {field.path} is an object, which cannot be filtered or searched")
+        if field.mark.search and len(field.attributes) > 1:
+            raise Invalid(f"plugin {plugin.name!r}: {field.path} is nested; only fields at the top are searched")
 
 
 def _rank(plugin: Plugin) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from sqlalchemy.types import TypeEngine
 
 _MYSQL = ("mysql", "mariadb")
 LockStrategy = Literal["advisory", "named", "table"]
+_LOST_RACE_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
+_LOST_RACE_NUMBERS = (1213, 1020)  # MySQL: deadlock; MariaDB: record has changed since last read
 
 
 def big_id() -> TypeEngine[int]:
@@ -91,3 +94,28 @@ def upsert(connection: Connection, table: Table, values: dict[str, Any]) -> Any:
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=changed)
     return mysql.insert(table).values(values).on_duplicate_key_update(changed)
+
+
+def read_committed(engine: Engine) -> Engine:
+    """The same pool, for short writes to rows that many processes fight over.
+
+    MySQL's default, REPEATABLE READ, locks the gaps between rows too: claimers of a queue would wait for each other
+    where SKIP LOCKED promises that they do not, and deadlock.
+    """
+    return engine.execution_options(isolation_level="READ COMMITTED") if engine.dialect.name in _MYSQL else engine
+
+
+def returns_updates(connection: Connection) -> bool:
+    """Whether UPDATE … RETURNING is there."""
+    return connection.dialect.update_returning
+
+
+def lost_race(error: BaseException | None) -> bool:
+    """Whether the database gave up this transaction in favour of another one, so that doing it again helps."""
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.OperationalError):
+        return cause.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    if getattr(cause, "sqlstate", None) in _LOST_RACE_STATES:
+        return True
+    number, *_ = getattr(cause, "args", None) or (None,)
+    return number in _LOST_RACE_NUMBERS

@@ -5,7 +5,7 @@ Times are milliseconds since the epoch, UTC. Every table that holds entities or 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, UniqueConstraint
 
 from catalog_server.db.dialects import big_id, long_text, text, word
 
@@ -102,6 +102,40 @@ refresh_status = Table(
     Column("entities_removed", Integer, nullable=False),
     Column("duration_ms", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+)
+
+refresh_jobs = Table(
+    "refresh_jobs",
+    metadata,
+    Column("id", word(36), primary_key=True),
+    Column("namespace", _NAMESPACE, nullable=False),
+    Column("plugin", _PLUGIN, nullable=False),
+    Column("source_id", _SOURCE),  # null: all sources of the plugin
+    Column("requested_by", text(255), nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("state", word(16), nullable=False),  # queued | running | succeeded | failed | canceled
+    Column("progress", text(500)),
+    Column("message", text(2000)),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("attempt_count", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("last_error", text(2000)),
+    Column("idempotency_key", word(256), nullable=False),
+    Column("active_key", word(256)),  # the idempotency key while the job lives, null afterwards: one live job per key
+    Column("entities_loaded", Integer),
+    Column("entities_removed", Integer),
+    Column("duration_ms", BigInteger),
+    Column("worker", word(128)),
+    Column("heartbeat_at", BigInteger),
+    Column("next_attempt_at", BigInteger, nullable=False),
+    Column("deadline_at", BigInteger),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("confirm_removal", Boolean, nullable=False),
+    UniqueConstraint("active_key", name="uq_refresh_jobs_active_key"),
+    Index("ix_refresh_jobs_claim", "state", "requested_at", "id"),
+    Index("ix_refresh_jobs_list", "namespace", "requested_at", "id"),
+    Index("ix_refresh_jobs_finished_at", "finished_at"),
 )
 
 migration_lock = Table(

@@ -1,7 +1,7 @@
 """The ASGI application: routes and middleware as two lists, and the one place that sends an answer.
 
 Everything here is on the path of every read. The order of the middlewares is architecture.md 8: request id and access
-log (in `App`), error envelope, CORS, identity, tenancy, authorization, audit, then conditional reads and the route.
+log (in `App`), CORS, error envelope, identity, tenancy, authorization, audit, then conditional reads and the route.
 Identity, authorization and audit get their place between tenancy and conditional reads.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalog_server.errors import NotFound
-from catalog_server.http.messages import Handler, Header, Middleware, Receive, Request, Response, Send
+from catalog_server.http.messages import Handler, Header, Middleware, Receive, Request, Response, Send, takes_gzip
 from catalog_server.http.middleware.conditional import conditional_reads
 from catalog_server.http.middleware.cors import cors
 from catalog_server.http.middleware.tenancy import tenancy
@@ -35,8 +35,8 @@ _COMMON_HEADERS: tuple[Header, ...] = (
 def middlewares(services: Services) -> list[Middleware]:
     """Outermost first."""
     return [
-        problems,
         cors(services.cors_origins),
+        problems,
         tenancy(services.tenancy_mode, services.namespaces),
         conditional_reads(services.response_cache_bytes),
     ]
@@ -75,7 +75,7 @@ class App:
         else:
             request.route = route or _stand_in(request, methods)
             response = await self._handler(request)
-            if "gzip" in (request.header(b"accept-encoding") or ""):
+            if takes_gzip(request):
                 response = response.gzipped()
         await _send(request, response, send)
         if route is None or not route.is_probe:

@@ -6,6 +6,7 @@ A Response is a value that may be cached and shared between requests: nobody cha
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -25,6 +26,8 @@ Send = Callable[[Any], Awaitable[None]]
 JSON = b"application/json"
 _MAX_QUERY_FIELDS = 100
 _GZIP_FROM_BYTES = 1024
+# Named, and not with the weight 0, which refuses it.
+_TAKES_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[^,]*)?(?:,|$)", re.IGNORECASE)
 
 
 class Request:
@@ -165,6 +168,12 @@ class Response:
             self._gzipped = self.with_headers((b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(body)))
             self._gzipped.body = body
         return self._gzipped
+
+
+def takes_gzip(request: Request) -> bool:
+    """Whether the client wants answers compressed."""
+    accepted = request.header(b"accept-encoding")
+    return accepted is not None and _TAKES_GZIP.search(accepted) is not None
 
 
 def json_response(document: Any, status: int = 200, headers: Iterable[Header] = ()) -> Response:

@@ -16,18 +16,20 @@ _ERROR_REF = {"$ref": "#/components/schemas/Error"}
 _NAMESPACE = {
     "name": "namespace",
     "in": "query",
-    "required": False,
-    "description": "The tenant, in multi-tenant mode.",
+    "required": True,
+    "description": "The tenant. The header X-Namespace may name it instead.",
     "schema": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength": 63},
 }
 
 
-def build_document(routes: Sequence[Route]) -> dict[str, Any]:
-    """The API document of these routes."""
+def build_document(routes: Sequence[Route], *, multi_tenant: bool) -> dict[str, Any]:
+    """The API document of these routes. Of a single tenant nobody has to know the name, so it is not a parameter."""
     paths: dict[str, Any] = {}
     for route in routes:
         path = _PLACEHOLDER.sub(r"{\1}", route.template)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(
+            route, multi_tenant and route.needs_tenant and not route.is_probe
+        )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -41,27 +43,27 @@ def build_document(routes: Sequence[Route]) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, asks_tenant: bool) -> dict[str, Any]:
     operation = route.operation
     parameters: list[Any] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in _PLACEHOLDER.findall(route.template)
     ]
     parameters += [dict(one) for one in operation.parameters]
-    if route.needs_tenant and not route.is_probe:
+    if asks_tenant:
         parameters.append(_NAMESPACE)
     document: dict[str, Any] = {
         "operationId": _operation_id(route),
         "summary": operation.summary,
         "tags": [operation.tag],
-        "responses": _responses(route),
+        "responses": _responses(route, asks_tenant),
     }
     if parameters:
         document["parameters"] = parameters
     return document
 
 
-def _responses(route: Route) -> dict[str, Any]:
+def _responses(route: Route, asks_tenant: bool) -> dict[str, Any]:
     operation = route.operation
     found: dict[str, Any] = {}
     for status, schema in operation.responses.items():
@@ -72,7 +74,7 @@ def _responses(route: Route) -> dict[str, Any]:
         }
     if route.version is not None:
         found["304"] = {"description": HTTPStatus(304).phrase}
-    tenant_errors = (400, 403) if route.needs_tenant and not route.is_probe else ()
+    tenant_errors = (400, 403) if asks_tenant else ()
     for status in sorted({*operation.errors, *tenant_errors}):
         found.setdefault(
             str(status),

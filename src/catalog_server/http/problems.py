@@ -82,6 +82,8 @@ def status_of(error: errors.CatalogError) -> int:
     """The HTTP status of an error kind."""
     if isinstance(error, MethodNotAllowed):
         return 405
+    if isinstance(error, errors.TooLarge) and error.field is not None:
+        return 400  # 413 speaks of bodies; a parameter that is too long is wrong like any other
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 

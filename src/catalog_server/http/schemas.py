@@ -41,6 +41,36 @@ def entity_schema(kind: Kind) -> Document:
     return {"type": "object", "title": kind.name, "required": required, "properties": properties}
 
 
+ASSET_SCHEMA: Document = {
+    "type": "object",
+    "title": "Asset",
+    "required": ["apiVersion", "kind", "metadata", "spec", "status"],
+    "properties": {
+        "apiVersion": _TEXT,
+        "kind": _TEXT,
+        "metadata": {"type": "object", "required": ["uid", "name", "sourceRef"]},
+        "spec": {"type": "object"},
+        "status": {"type": "object"},
+    },
+}
+ASSET_LIST_SCHEMA: Document = {
+    "type": "object",
+    "title": "AssetList",
+    "required": ["apiVersion", "kind", "items", "nextPageToken", "totalSize"],
+    "properties": {
+        "kind": {"const": "AssetList"},
+        "items": {"type": "array", "items": ASSET_SCHEMA},
+        "nextPageToken": _TEXT,
+        "totalSize": {"type": "integer", "minimum": 0},
+    },
+}
+
+
+def viewed(native: Document, asset: Document) -> Document:
+    """What a route answers that has the parameter `view`."""
+    return {"anyOf": [native, asset]}
+
+
 def child_schema(child: ChildKind) -> Document:
     """The JSON of one child as it is served."""
     schema = _inlined(child.struct)

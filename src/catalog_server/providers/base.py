@@ -35,6 +35,10 @@ class FileAccess(Protocol):
         """The real path of a source's file. Raises Invalid when it is outside the roots or missing."""
         ...
 
+    def resolve_folder(self, value: str) -> Path:
+        """The real path of a folder, such as a repository. Raises Invalid when it is outside the roots or missing."""
+        ...
+
     def read(self, path: Path) -> bytes:
         """The content, up to the size limit. Raises Invalid or TooLarge."""
         ...

@@ -6,11 +6,12 @@ left to the caller: a Negation is the plain complement, a SameChild asks for one
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
+
+import msgspec
 
 from catalog_server.query.checker import Condition
 from catalog_server.query.fields import ValueType
@@ -41,7 +42,7 @@ def matches(condition: Condition, values: Sequence[Scalar]) -> bool:
     if not comparable:
         return False
     if condition.operator in LIKES:
-        return _matches_like(condition, present, comparable)
+        return _matches_like(condition, values, comparable)
     ordering = _ORDERINGS.get(condition.operator)
     if ordering is not None:
         return any(ordering(value, literal) for value in comparable for literal in literals)
@@ -127,7 +128,8 @@ def _identity(value: Scalar, *, fold: bool) -> tuple[type, Scalar]:
     return _family(value), value.casefold() if fold and isinstance(value, str) else value
 
 
-def _matches_like(condition: Condition, present: Sequence[Scalar], comparable: Sequence[Scalar]) -> bool:
+def _matches_like(condition: Condition, values: Sequence[Scalar], comparable: Sequence[Scalar]) -> bool:
+    """On each text; of a list that holds some text, also on the JSON text of the whole list."""
     accepts = like_pattern(
         str(condition.value),
         fold=condition.operator is Operator.ILIKE,
@@ -135,9 +137,15 @@ def _matches_like(condition: Condition, present: Sequence[Scalar], comparable: S
     )
     if any(accepts(str(value)) for value in comparable):
         return True
-    if not condition.field.array and len(present) == 1:
+    if not condition.field.array and len(values) == 1:
         return False
-    return accepts(json.dumps(list(present), ensure_ascii=False, separators=(",", ":")))
+    return accepts(list_text(values))
+
+
+def list_text(values: Sequence[Scalar]) -> str:
+    """The compact JSON text of a list, which LIKE looks into besides its elements."""
+    text: str = msgspec.json.encode(values).decode()
+    return text
 
 
 class _Segment(Protocol):

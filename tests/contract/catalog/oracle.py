@@ -214,7 +214,7 @@ def holds(test: Test, values: list[Any], rules: Rules) -> bool:
     if operator in ("IS NULL", "IS NOT NULL"):
         return bool(present) == (operator == "IS NOT NULL")
     if operator in ("LIKE", "ILIKE"):
-        return holds_like(test, present, rules)
+        return holds_like(test, values, rules)
     literals = operand if isinstance(operand, tuple) else (operand,)
     families = {family(one) for one in literals}
     comparable = [value for value in present if not literals or family(value) in families]
@@ -232,14 +232,14 @@ def holds(test: Test, values: list[Any], rules: Rules) -> bool:
     return contained == (operator in ("=", "IN"))
 
 
-def holds_like(test: Test, present: list[Any], rules: Rules) -> bool:
-    """On each text, and for lists on their JSON text too (only where some element is a text)."""
+def holds_like(test: Test, values: list[Any], rules: Rules) -> bool:
+    """On each text; of a list that holds some text, also on the JSON text of the whole list."""
     fold, bare = test.operator == "ILIKE", rules.bare_like_is_substring and test.name.child is None
-    texts = [value for value in present if isinstance(value, str)]
+    texts = [value for value in values if isinstance(value, str)]
     if any(is_like(test.operand, text, fold=fold, bare=bare) for text in texts):
         return True
-    is_list = test.name.array or len(present) > 1
-    whole = json.dumps(present, ensure_ascii=False, separators=(",", ":"))
+    is_list = test.name.array or len(values) > 1
+    whole = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
     return bool(texts) and is_list and is_like(test.operand, whole, fold=fold, bare=bare)
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 
 from pyroaring import BitMap
 
 from catalog_server.catalog.index.numbers import COMPARE, Numbers
-from catalog_server.catalog.index.terms import EMPTY, Terms
+from catalog_server.catalog.index.terms import EMPTY, Terms, TermsBuilder
 from catalog_server.query.checker import Condition
 from catalog_server.query.fields import ValueType
 from catalog_server.query.nodes import LIKES, ORDERINGS, Operator, Scalar
-from catalog_server.query.predicate import like_pattern, literal_chunk, matches
+from catalog_server.query.predicate import like_pattern, list_text, literal_chunk, matches
 
 Value = Scalar | tuple[Scalar, ...] | None
 _NEGATIVES = (Operator.NOT_EQUAL, Operator.NOT_IN)
@@ -42,6 +41,22 @@ class Column:
 
     @classmethod
     def build(cls, values: list[Value]) -> Column:
+        """From the value at each position. Takes the list over: equal texts in it become one object."""
+        kinds = set(map(type, values))
+        if not kinds <= {str, type(None)}:
+            return cls._build_mixed(values)
+        positions = [position for position, value in enumerate(values) if value is not None]
+        texts = [value for value in values if isinstance(value, str)]
+        builder = TermsBuilder()
+        builder.add(positions, texts)
+        if len(builder.ids) < len(texts):
+            canonical = dict(zip(builder.ids, builder.ids, strict=True))
+            for position, text in zip(positions, texts, strict=True):
+                values[position] = canonical[text]
+        return cls(values, builder.build(), BitMap(positions), Numbers.build([]), _no_flags(), Terms.build(()))
+
+    @classmethod
+    def _build_mixed(cls, values: list[Value]) -> Column:
         split = _Split(enumerate(values))
         return cls(
             values,
@@ -83,6 +98,17 @@ class Column:
     def accepts(self, condition: Condition, position: int) -> bool:
         """Whether one position satisfies the condition; for few candidates cheaper than `select`."""
         return matches(condition, self.of(position))
+
+    def bounds(self) -> tuple[float, float] | None:
+        """The smallest and the largest number, whole ones as integers; None where there is no number."""
+        ends = self.numbers.bounds()
+        if ends is None:
+            return None
+        if not self.numbers.is_exact(0):  # the sorted keys are floats, in which large whole numbers lose digits
+            at = self.numbers.select(Operator.EQUAL, ends[0]) | self.numbers.select(Operator.EQUAL, ends[1])
+            found = [one for position in at for one in self.of(position) if not isinstance(one, str | bool)]
+            ends = min(found), max(found)
+        return _shortened(ends[0]), _shortened(ends[1])
 
     def estimate(self, condition: Condition) -> int | None:
         """How many positions `select` would give, where that is cheap to know."""
@@ -182,10 +208,16 @@ class Column:
         found = _matching(self.texts, chunk, accepts)
         if not len(self.lists):
             return found
-        lists = _matching(self.lists, chunk, accepts)
+        lists = _matching(self.lists, chunk, accepts) & self.texts_at
         if not condition.field.array:  # a free-form value: one element is a scalar in a list's clothes
             lists = BitMap([position for position in lists if len(self.of(position)) > 1])
         return found | lists
+
+
+def _shortened(number: float) -> float:
+    """`3.0` -> `3`, but not `1e300`, which would become 301 digits."""
+    is_whole = isinstance(number, float) and number.is_integer() and abs(number) < 2**53
+    return int(number) if is_whole else number
 
 
 def _is_same(one: Value, other: Value) -> bool:
@@ -200,6 +232,10 @@ def _matching(terms: Terms, chunk: str, accepts: Callable[[str], bool]) -> BitMa
     return terms.union([number for number in numbers if accepts(terms.text(number))])
 
 
+def _no_flags() -> dict[bool, BitMap]:
+    return {True: EMPTY, False: EMPTY}
+
+
 class _Split:
     """(position, value) pairs sorted into texts, numbers, flags and lists."""
 
@@ -212,8 +248,8 @@ class _Split:
             if value is None:
                 continue
             if isinstance(value, tuple):
-                self.lists.append((position, json.dumps(value, ensure_ascii=False, separators=(",", ":"))))
-                for one in dict.fromkeys(value):
+                self.lists.append((position, list_text(value)))
+                for _, one in dict.fromkeys((type(one), one) for one in value):  # to Python, 1 and True are equal
                     self._add(position, one)
             else:
                 self._add(position, value)

@@ -14,7 +14,7 @@ from catalog_server.catalog.index.layout import CUSTOM, ID, NAME, SOURCE, Layout
 from catalog_server.catalog.index.names import KindNames, TableNames
 from catalog_server.catalog.index.numbers import to_positions
 from catalog_server.catalog.index.table import Row, Table
-from catalog_server.catalog.index.terms import Terms
+from catalog_server.catalog.index.terms import Terms, TermsBuilder
 from catalog_server.schema.kind import Kind
 
 
@@ -107,11 +107,9 @@ class Index:
         directory: Path | None = None,
     ) -> Index:
         """From all rows, in order of id. `directory` takes the spool files."""
-        table = Table.build(shape.layout, rows, directory)
-        documents, layout = table.documents, shape.layout
-        words = Terms.build(
-            (position, word) for position in table.live for word in layout.search_text(documents[position])
-        )
+        vocabulary = TermsBuilder()
+        table = Table.build(shape.layout, rows, directory, vocabulary)
+        words = vocabulary.build()
         built = {}
         for collection, child_layout_ in shape.child_layouts.items():
             given = list(children.get(collection, ()))
@@ -130,17 +128,8 @@ class Index:
     def changed(self, generation: int, changes: Changes) -> Index:
         """The next snapshot."""
         table, touched = self.table.changed(changes.upserts, changes.deletes)
-        layout = self.shape.layout
-        removed = [
-            (position, word)
-            for position in touched & self.table.live
-            for word in layout.search_text(self.table.documents[position])
-        ]
-        added = [
-            (position, word)
-            for position in touched & table.live
-            for word in layout.search_text(table.documents[position])
-        ]
+        removed = self._words_at(self.table, touched & self.table.live)
+        added = self._words_at(table, touched & table.live)
         children = {
             collection: self._changed_children(child, table, touched, changes.children.get(collection, ()))
             for collection, child in self.children.items()
@@ -148,6 +137,10 @@ class Index:
         following = Index(self.shape, generation, table, self.words.changed(removed, added), children)
         following.changes_since_build = self.changes_since_build + len(touched)
         return following
+
+    def _words_at(self, table: Table, positions: BitMap) -> list[tuple[int, str]]:
+        layout, documents = self.shape.layout, table.documents
+        return [(position, word) for position in positions for word in layout.values(documents[position]).words]
 
     def _changed_children(
         self, child: ChildTable, table: Table, touched: BitMap, rows: Sequence[ChildRow]

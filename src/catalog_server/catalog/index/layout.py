@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -21,34 +22,53 @@ CUSTOM = "customProperties"
 TIMES = (CREATED, UPDATED)
 
 
+@dataclass(slots=True)
+class Extract:
+    """What one document holds: values in the order of Layout.names, custom properties by name, words for `q`."""
+
+    own: tuple[Value, ...]
+    custom: dict[str, Value]
+    words: set[str]
+
+
 @dataclass(frozen=True)
 class Layout:
     """How documents of one kind (or child kind) are taken apart."""
 
     fields: tuple[SchemaField, ...]
     """Declared fields that are indexed."""
-    searched: tuple[SchemaField, ...]
-    """Fields that `q` looks into."""
+    names: tuple[str, ...]
+    """Paths of these fields: the plain ones, then the deep ones."""
     tagged: bool
     """Custom properties are MetadataValues."""
     decode: Callable[[bytes], Any]
+    plain: Callable[[Any], tuple[Any, ...]]
+    """Decoded document -> the values of all fields that are scalars at the top, in one go."""
+    deep: tuple[SchemaField, ...]
+    """Fields that are lists, or inside of something."""
+    deep_tops: Callable[[Any], tuple[Any, ...]]
+    """Decoded document -> what stands at the top of the path of each deep field."""
+    searched: Callable[[Any], tuple[Any, ...]]
+    """Decoded document -> the values of the fields that `q` looks into."""
 
     def values(self, document: bytes) -> Extract:
         """The indexed values of one document."""
         top = self.decode(document)
-        own = [value_at(top, field.attributes, field.array) for field in self.fields]
-        return Extract(own, self._custom(top), top)
+        own = self.plain(top)
+        if self.deep:
+            tops = zip(self.deep, self.deep_tops(top), strict=True)
+            own += tuple([None if found is None else value_at(found, field) for field, found in tops])
+        return Extract(own, self._custom(top), self._words(top))
 
-    def search_text(self, document: bytes) -> set[str]:
-        """The case-folded words that `q` looks into."""
-        top = self.decode(document)
-        words: set[str] = set()
-        for field in self.searched:
-            value = value_at(top, field.attributes, field.array)
-            for text in value if isinstance(value, tuple) else (value,):
-                if isinstance(text, str):
-                    words.update(text.casefold().split())
-        return words
+    def _words(self, top: Any) -> set[str]:
+        """The case-folded words of the search fields."""
+        texts = []
+        for value in self.searched(top):
+            if isinstance(value, str):
+                texts.append(value)
+            elif isinstance(value, list):
+                texts += map(str, value)
+        return set(" ".join(texts).casefold().split())
 
     def _custom(self, top: Any) -> dict[str, Value]:
         given = getattr(top, CUSTOM, None)
@@ -60,15 +80,6 @@ class Layout:
             if value is not None:
                 found[name] = value
         return found
-
-
-@dataclass(slots=True)
-class Extract:
-    """What one document holds: values in the order of Layout.fields, and custom properties by name."""
-
-    own: list[Value]
-    custom: dict[str, Value]
-    top: Any
 
 
 def kind_layout(kind: Kind) -> Layout:
@@ -88,23 +99,39 @@ def child_layout(child: ChildKind) -> Layout:
 
 
 def _layout(fields: tuple[SchemaField, ...], tagged: bool) -> Layout:
-    indexed = tuple(f for f in fields if f.indexed and f.path not in TIMES)
+    # Names and times come from the row, not from the document.
+    indexed = tuple(f for f in fields if f.indexed and f.path not in (NAME, *TIMES))
+    plain = tuple(f for f in indexed if len(f.attributes) == 1 and not f.array)
+    deep = tuple(f for f in indexed if f not in plain)
     searched = tuple(f for f in fields if f.mark.search)
     keys = dict.fromkeys([f.attributes[0] for f in (*indexed, *searched)] + [CUSTOM])
     # Only these keys are decoded; msgspec skips the rest of a document without making objects of it.
     projection = msgspec.defstruct("Projection", [(key, Any, None) for key in keys], gc=False)
-    return Layout(indexed, searched, tagged, msgspec.json.Decoder(projection).decode)
+    return Layout(
+        fields=(*plain, *deep),
+        names=tuple(f.path for f in (*plain, *deep)),
+        tagged=tagged,
+        decode=msgspec.json.Decoder(projection).decode,
+        plain=_getter([f.path for f in plain]),
+        deep=deep,
+        deep_tops=_getter([f.attributes[0] for f in deep]),
+        searched=_getter([f.path for f in searched]),
+    )
 
 
-def value_at(top: Any, keys: tuple[str, ...], array: bool) -> Value:
-    """The value under a path of keys: a scalar, or for an array field a tuple of all values found."""
-    found: Any = getattr(top, keys[0], None)
-    if found is None:
-        return None
+def _getter(keys: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """attrgetter, which gives no tuple for fewer than two names."""
     if len(keys) > 1:
-        found = _descend(found, keys[1:])
+        return attrgetter(*keys)
+    return lambda top: tuple(getattr(top, key) for key in keys)
+
+
+def value_at(found: Any, field: SchemaField) -> Value:
+    """The value of a field, given what stands at the top of its path: a scalar, or a tuple for an array field."""
+    if len(field.attributes) > 1:
+        found = _descend(found, field.attributes[1:])
     value = scalars(found)
-    if array and value is not None and not isinstance(value, tuple):
+    if field.array and value is not None and not isinstance(value, tuple):
         return (value,)
     return value
 
@@ -123,7 +150,7 @@ def scalars(value: Any) -> Value:
     if isinstance(value, str | int | float):
         return value
     if isinstance(value, list):
-        return tuple(one for one in value if isinstance(one, str | int | float)) or None
+        return tuple([one for one in value if isinstance(one, (str, int, float))]) or None
     return None
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 from pyroaring import BitMap
 
 from catalog_server.catalog.index.column import Column, Value
 from catalog_server.catalog.index.documents import Documents, build_documents
-from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, SOURCE, UPDATED, Extract, Layout
+from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, SOURCE, UPDATED, Layout
 from catalog_server.catalog.index.ordering import Order, sort_value
+from catalog_server.catalog.index.terms import TermsBuilder
 from catalog_server.query.nodes import Scalar
 
 _MAX_CUSTOM_COLUMNS = 256
+_PORTION = 1000
 _CUSTOM = f"{CUSTOM}."
 _STANDARD = (NAME, SOURCE, CREATED, UPDATED)
 
@@ -56,16 +60,19 @@ class Table:
         self._id_column: Column | None = None
 
     @classmethod
-    def build(cls, layout: Layout, rows: Iterable[Row], directory: Path | None) -> Table:
+    def build(
+        cls, layout: Layout, rows: Iterable[Row], directory: Path | None, words: TermsBuilder | None = None
+    ) -> Table:
+        """From all rows. The words that `q` looks into go to `words`."""
         documents = build_documents(directory)
         offsets, lengths = array("Q"), array("I")
         ids: array[int] = array("q")
-        gathered = _Gathered(layout)
+        gathered = _Gathered(layout, words)
         for row in rows:
             ids.append(row.id)
             offsets.append(documents.spool.append(row.document))
             lengths.append(len(row.document))
-            gathered.add(row, layout.values(row.document))
+            gathered.add(row)
         size = len(ids)
         return cls(
             layout,
@@ -120,7 +127,8 @@ class Table:
         custom = set(filter(_is_custom, self.columns))
         for position, row in placed:
             extract = self.layout.values(row.document)
-            for name, value in _named_values(self.layout, row, extract):
+            named = dict(zip(_column_names(self.layout), _standard(row) + extract.own, strict=True))
+            for name, value in named.items():
                 updates[name].append((position, value))
             for name in custom | {_CUSTOM + name for name in extract.custom}:
                 if name not in updates and sum(map(_is_custom, updates)) >= _MAX_CUSTOM_COLUMNS:
@@ -187,28 +195,32 @@ def _is_custom(name: str) -> bool:
     return name.startswith(_CUSTOM)
 
 
-def _named_values(layout: Layout, row: Row, extract: Extract) -> list[tuple[str, Value]]:
-    standard: tuple[Value, ...] = (row.name, row.source_id, row.created, row.updated)
-    own = zip((field.path for field in layout.fields), extract.own, strict=True)
-    named: dict[str, Value] = {**dict(own), **dict(zip(_STANDARD, standard, strict=True))}
-    return list(named.items())
+def _standard(row: Row) -> tuple[Value, ...]:
+    return row.name, row.source_id, row.created, row.updated
+
+
+def _column_names(layout: Layout) -> tuple[str, ...]:
+    """In the order of `_standard` and Extract.own."""
+    return (*_STANDARD, *layout.names)
 
 
 class _Gathered:
-    """Values of many rows by column, while a table is built."""
+    """Values of many rows by column, while a table is built. Rows become columns portion by portion."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, words: TermsBuilder | None) -> None:
         self._layout = layout
-        names = dict.fromkeys([*(field.path for field in layout.fields), *_STANDARD])
-        self._own: dict[str, list[Value]] = {name: [] for name in names}
+        self._words = words
+        self._names = _column_names(layout)
+        self._own: list[list[Value]] = [[] for _ in self._names]
         self._custom: dict[str, list[Value]] = {}
-        self._texts: dict[str, str] = {}
+        self._portion: list[tuple[Value, ...]] = []
+        self._portion_words: list[set[str]] = []
         self._size = 0
 
-    def add(self, row: Row, extract: Extract) -> None:
-        for name, value in _named_values(self._layout, row, extract):
-            # Equal texts as one object: most values of most fields are a few words that return a thousand times.
-            self._own[name].append(self._texts.setdefault(value, value) if isinstance(value, str) else value)
+    def add(self, row: Row) -> None:
+        extract = self._layout.values(row.document)
+        self._portion.append(_standard(row) + extract.own)
+        self._portion_words.append(extract.words)
         for name, value in extract.custom.items():
             values = self._custom.get(name)
             if values is None:
@@ -218,8 +230,23 @@ class _Gathered:
             values.extend([None] * (self._size - len(values)))
             values.append(value)
         self._size += 1
+        if len(self._portion) >= _PORTION:
+            self._turn()
+
+    def _turn(self) -> None:
+        """The portion's rows into columns, its words into the vocabulary."""
+        for values, portion in zip(self._own, zip(*self._portion, strict=True), strict=False):
+            values.extend(portion)
+        if self._words is not None:
+            first = self._size - len(self._portion)
+            counts = [len(words) for words in self._portion_words]
+            positions = np.repeat(np.arange(first, self._size, dtype=np.uint32), counts)
+            self._words.add(positions.tolist(), list(chain.from_iterable(self._portion_words)))
+        self._portion, self._portion_words = [], []
 
     def columns(self, size: int) -> dict[str, list[Value]]:
+        self._turn()
         for values in self._custom.values():
             values.extend([None] * (size - len(values)))
-        return {**self._own, **{_CUSTOM + name: values for name, values in self._custom.items()}}
+        own = dict(zip(self._names, self._own, strict=True))
+        return {**own, **{_CUSTOM + name: values for name, values in self._custom.items()}}

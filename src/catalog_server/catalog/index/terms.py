@@ -38,23 +38,11 @@ class Terms:
 
     @classmethod
     def build(cls, pairs: Iterable[tuple[int, str]]) -> Terms:
-        """From (position, text) pairs in ascending order of position."""
-        ids: dict[str, int] = {}
-        singles: array[int] = array("q")
-        several: dict[int, list[int]] = {}
-        for position, text in pairs:
-            number = ids.setdefault(text, len(singles))
-            if number == len(singles):
-                singles.append(position)
-                continue
-            held = singles[number]
-            if held == _MANY:
-                several[number].append(position)
-            elif held != position:
-                several[number] = [held, position]
-                singles[number] = _MANY
-        many = {number: BitMap(positions) for number, positions in several.items()}
-        return cls(ids, list(ids), singles, many)
+        """From (position, text) pairs."""
+        builder = TermsBuilder()
+        found = list(pairs)
+        builder.add([position for position, _ in found], [text for _, text in found])
+        return builder.build()
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -151,6 +139,38 @@ class Terms:
                 return
             del self._many[number]
             self._singles[number] = left[0] if left else _NOWHERE
+
+
+class TermsBuilder:
+    """Gathers texts with their positions, portion by portion, so that equal texts soon are one object."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, int] = {}
+        self._numbers: array[int] = array("I")
+        self._positions: array[int] = array("I")
+
+    def add(self, positions: Iterable[int], texts: list[str]) -> None:
+        """`texts[i]` stands at `positions[i]`. A pair comes once."""
+        ids = self.ids
+        for text in dict.fromkeys(texts):
+            if text not in ids:
+                ids[text] = len(ids)
+        self._numbers.extend(map(ids.__getitem__, texts))
+        self._positions.extend(positions)
+
+    def build(self) -> Terms:
+        numbers = np.frombuffer(self._numbers, dtype=np.uint32)
+        positions = np.frombuffer(self._positions, dtype=np.uint32)[np.argsort(numbers, kind="stable")]
+        counts = np.bincount(numbers, minlength=len(self.ids))
+        ends = np.cumsum(counts)
+        singles = np.full(len(self.ids), _MANY, dtype=np.int64)
+        is_single = counts == 1
+        singles[is_single] = positions[ends[is_single] - 1]
+        many = {}
+        for number in np.flatnonzero(counts > 1).tolist():
+            end = int(ends[number])
+            many[number] = to_bitmap(positions[end - int(counts[number]) : end])
+        return Terms(self.ids, list(self.ids), array("q", singles.tobytes()), many)
 
 
 class _Block:

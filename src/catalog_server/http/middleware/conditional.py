@@ -66,17 +66,17 @@ def conditional_reads(cache_bytes: int) -> Middleware:
             wanted = request.header(b"if-none-match")
             if wanted is not None and _matches(wanted, etag := _etag(version, key)):
                 return _not_modified(etag)
-            held = cache.get(key, version)
-            if held is not None:
-                return held
-            response = await following(request)
-            if response.status != 200:
-                return response
-            response = response.with_headers((b"etag", _etag(version, key)), _REVALIDATE)
-            # An answer computed while a new version was published belongs to either: not kept.
-            if cache_bytes and route.version(request) == version:
-                cache.put(key, version, response)
-            return response
+            response = cache.get(key, version)
+            if response is None:
+                response = await following(request)
+                if response.status != 200:
+                    return response
+                response = response.with_headers((b"etag", _etag(version, key)), _REVALIDATE)
+                # An answer computed while a new version was published belongs to either: not kept.
+                if cache_bytes and route.version(request) == version:
+                    cache.put(key, version, response)
+            # `*` asks whether there is anything: it must not hide a 404, so it is looked at last.
+            return _not_modified(_etag(version, key)) if wanted == "*" else response
 
         return handle
 
@@ -97,7 +97,7 @@ def _matches(wanted: str, etag: bytes) -> bool:
     if wanted == text:
         return True
     strong = text.removeprefix("W/")
-    return any(one.strip().removeprefix("W/") in (strong, "*") for one in wanted.split(","))
+    return any(one.strip().removeprefix("W/") == strong for one in wanted.split(","))
 
 
 def _not_modified(etag: bytes) -> Response:

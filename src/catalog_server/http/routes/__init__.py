@@ -23,4 +23,4 @@ def build_routes(services: Services) -> list[Route]:
         if plugin.kind.slashes_in_names:
             routes += model_routes(services, plugin)
     routes += home_routes(services)
-    return [*routes, *spec_routes(routes)]
+    return [*routes, *spec_routes(routes, multi_tenant=services.tenancy_mode != "single")]

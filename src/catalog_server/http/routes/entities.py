@@ -16,7 +16,14 @@ from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_choice, parse_list_query
 from catalog_server.http.router import ErrorStyle, Operation, Route, decode_name
 from catalog_server.http.routes.parameters import SOURCE_ID, VIEW, list_parameters
-from catalog_server.http.schemas import entity_schema, options_schema, page_schema
+from catalog_server.http.schemas import (
+    ASSET_LIST_SCHEMA,
+    ASSET_SCHEMA,
+    entity_schema,
+    options_schema,
+    page_schema,
+    viewed,
+)
 from catalog_server.http.services import Services
 
 DEADLINE_SECONDS = 10.0
@@ -50,8 +57,8 @@ def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
                 f"List {tag}",
                 tag,
                 list_parameters(kind.rules),
-                {200: page_schema(entity_schema(kind))},
-                (400, 413, 503),
+                {200: viewed(page_schema(entity_schema(kind)), ASSET_LIST_SCHEMA)},
+                (400, 503),
             ),
             version=version_of(services, plugin),
             errors=style,
@@ -85,7 +92,13 @@ def _by_name(services: Services, plugin: Plugin) -> list[Route]:
         Route(
             f"{plugin.list_path}/{{name}}",
             get_entity,
-            Operation(f"Get one {kind.noun}", tag, (SOURCE_ID, VIEW), {200: entity_schema(kind)}, (400, 404, 503)),
+            Operation(
+                f"Get one {kind.noun}",
+                tag,
+                (SOURCE_ID, VIEW),
+                {200: viewed(entity_schema(kind), ASSET_SCHEMA)},
+                (400, 404, 503),
+            ),
             version=version_of(services, plugin),
             errors="text",
         )

@@ -23,10 +23,10 @@ from catalog_server.http.routes.parameters import (
     PAGE_TOKEN,
     SORT_ORDER,
     VIEW,
+    list_parameter,
     page_size,
-    parameter,
 )
-from catalog_server.http.schemas import child_schema, entity_schema, page_schema
+from catalog_server.http.schemas import ASSET_SCHEMA, child_schema, entity_schema, page_schema, viewed
 from catalog_server.http.services import Services
 from catalog_server.schema.kind import ChildKind
 
@@ -50,7 +50,9 @@ def model_routes(services: Services, plugin: Plugin) -> list[Route]:
         Route(
             base,
             get_entity,
-            Operation(f"Get one {kind.noun}", tag, (VIEW,), {200: entity_schema(kind)}, (400, 404, 503)),
+            Operation(
+                f"Get one {kind.noun}", tag, (VIEW,), {200: viewed(entity_schema(kind), ASSET_SCHEMA)}, (400, 404, 503)
+            ),
             version=version_of(services, plugin),
             errors="code",
         )
@@ -77,7 +79,7 @@ def _children_route(services: Services, plugin: Plugin, child: ChildKind, base: 
         return run(services, plan, lambda page: page_response(page, query.page_size, size_is_total=False))
 
     rules = plugin.kind.rules
-    artifact_type = parameter("artifactType", f"Comma list of {', '.join(_TYPES)}.", {"type": "string"})
+    artifact_type = list_parameter("artifactType", "Types to list, all by default.", {"enum": list(_TYPES)})
     parameters = (artifact_type, FILTER, ORDER_BY, SORT_ORDER, page_size(rules), PAGE_TOKEN, NEXT_PAGE_TOKEN)
     return Route(
         f"{base}/{child.collection}",
@@ -87,7 +89,7 @@ def _children_route(services: Services, plugin: Plugin, child: ChildKind, base: 
             plugin.display_name,
             parameters,
             {200: page_schema(child_schema(child))},
-            (400, 413, 503),
+            (400, 503),
         ),
         version=version_of(services, plugin),
         errors="code",

@@ -15,6 +15,12 @@ def parameter(name: str, description: str, schema: Mapping[str, Any]) -> Paramet
     return {"name": name, "in": "query", "required": False, "description": description, "schema": dict(schema)}
 
 
+def list_parameter(name: str, description: str, items: Mapping[str, Any]) -> Parameter:
+    """A query parameter that is a comma list."""
+    described = parameter(name, description, {"type": "array", "items": dict(items)})
+    return {**described, "style": "form", "explode": False}
+
+
 _TEXT = {"type": "string", "maxLength": 1024}
 Q = parameter("q", "Words that all have to occur, case-insensitive, whole or in part.", _TEXT)
 FILTER = parameter("filterQuery", "Filter, for example `name LIKE '%bot%' AND version = '1.0.0'`.", _TEXT)

@@ -52,13 +52,13 @@ def source_routes(services: Services, plugin: Plugin) -> list[Route]:
         Route(
             f"{plugin.base_path}/sources",
             lambda request: _list_sources(services, plugin, request),
-            Operation(f"Sources of {tag}", tag, (name, source_order, *_PAGING), {200: page_schema(_ITEM)}, (400, 413)),
+            Operation(f"Sources of {tag}", tag, (name, source_order, *_PAGING), {200: page_schema(_ITEM)}, (400,)),
             errors=style,
         ),
         Route(
             f"{plugin.base_path}/labels",
             lambda request: _list_labels(services, plugin, request),
-            Operation(f"Labels of {tag}", tag, (label_order, *_PAGING), {200: page_schema(_LABEL)}, (400, 413)),
+            Operation(f"Labels of {tag}", tag, (label_order, *_PAGING), {200: page_schema(_LABEL)}, (400,)),
             errors=style,
         ),
     ]

@@ -1,0 +1,178 @@
+"""Statements on the queue. What serves the API takes the scope it works in; what serves the workers, which drain the
+queues of all tenants, does not, and stands in its own part below.
+
+Returns frozen values, never rows that still talk to the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
+
+from catalog_server.db.dialects import insert_ignore, returns_updates
+from catalog_server.db.tables import refresh_jobs
+from catalog_server.jobs.job import ALL_SOURCES, Cursor, Job, JobFilter, JobState
+from catalog_server.scope import Scope
+
+_C = refresh_jobs.c
+
+
+def _job(row: Any) -> Job | None:
+    return None if row is None else Job(**{**row._mapping, "state": JobState(row.state)})
+
+
+def _fit(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that every database takes: text no longer than its column, without NUL and half characters."""
+    return {name: _fit_text(name, value) if type(value) is str else value for name, value in values.items()}
+
+
+def _fit_text(name: str, value: str) -> str:
+    length: int = getattr(_C[name].type, "length", None) or len(value)
+    clean = value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return clean if len(clean) <= length else clean[: length - 1] + "…"
+
+
+# --- for the API: within one scope -----------------------------------------------------------------------------------
+
+
+def _own(scope: Scope, *conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(refresh_jobs).where(_C.namespace == scope.namespace, *conditions)
+
+
+def insert_job(connection: Connection, scope: Scope, values: Mapping[str, Any]) -> None:
+    """Insert unless a live job has the same `active_key`: the unique constraint decides, whoever else inserts now."""
+    row = _fit({**values, "namespace": scope.namespace})
+    connection.execute(insert_ignore(connection, refresh_jobs, [row]))
+
+
+def read_live(connection: Connection, scope: Scope, key: str) -> Job | None:
+    """The queued or running job with this key."""
+    return _job(connection.execute(_own(scope, _C.active_key == key)).one_or_none())
+
+
+def read_job(connection: Connection, scope: Scope, job_id: str) -> Job | None:
+    return _job(connection.execute(_own(scope, _C.id == job_id)).one_or_none())
+
+
+def lock_job(connection: Connection, scope: Scope, job_id: str) -> Job | None:
+    """The job as it is now, kept so until the transaction ends."""
+    return _job(connection.execute(_own(scope, _C.id == job_id).with_for_update()).one_or_none())
+
+
+def confirm_removal(connection: Connection, scope: Scope, job_id: str) -> bool:
+    """Let a job that has not begun yet remove; False when it has."""
+    found = connection.execute(
+        update(refresh_jobs)
+        .where(_C.namespace == scope.namespace, _C.id == job_id, _C.state == JobState.QUEUED)
+        .values(confirm_removal=True)
+    )
+    return found.rowcount == 1
+
+
+def list_jobs(
+    connection: Connection, scope: Scope, wanted: JobFilter, *, after: Cursor | None, limit: int
+) -> tuple[Job, ...]:
+    """Newest first; jobs of the same millisecond in the order of their ids, so that pages neither skip nor repeat."""
+    query = _own(scope, *_conditions(wanted))
+    if after is not None:
+        same_time = and_(_C.requested_at == after.requested_at, _C.id < after.job_id)
+        query = query.where(or_(_C.requested_at < after.requested_at, same_time))
+    found = connection.execute(query.order_by(_C.requested_at.desc(), _C.id.desc()).limit(limit))
+    return tuple(job for row in found if (job := _job(row)) is not None)
+
+
+def count_jobs(connection: Connection, scope: Scope, wanted: JobFilter) -> int:
+    conditions = (_C.namespace == scope.namespace, *_conditions(wanted))
+    return int(connection.execute(select(func.count()).select_from(refresh_jobs).where(*conditions)).scalar_one())
+
+
+def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.plugin is not None:
+        conditions.append(_C.plugin == wanted.plugin)
+    if wanted.source_id is not None:
+        is_all = wanted.source_id == ALL_SOURCES
+        conditions.append(_C.source_id.is_(None) if is_all else _C.source_id == wanted.source_id)
+    if wanted.state is not None:
+        conditions.append(_C.state == wanted.state)
+    if wanted.requested_by is not None:
+        conditions.append(_C.requested_by == wanted.requested_by)
+    return conditions
+
+
+# --- for the workers: across all namespaces --------------------------------------------------------------------------
+
+
+def claim_next(connection: Connection, now: int, values: Mapping[str, Any]) -> Job | None:
+    """Take the oldest job that is due, of any namespace: write `values` and count the attempt.
+
+    Jobs that another transaction is taking are passed over where the database can do that; SQLite has one writer only.
+    """
+    due = (
+        select(_C.id)
+        .where(_C.state == JobState.QUEUED, _C.next_attempt_at <= now)
+        .order_by(_C.requested_at, _C.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    change = update(refresh_jobs).values(**_fit(values), state=JobState.RUNNING, attempt_count=_C.attempt_count + 1)
+    if returns_updates(connection):
+        taken = change.where(_C.id == due.scalar_subquery(), _C.state == JobState.QUEUED).returning(refresh_jobs)
+        return _job(connection.execute(taken).one_or_none())
+    job_id = connection.execute(due).scalar_one_or_none()
+    if job_id is None or connection.execute(change.where(_C.id == job_id)).rowcount != 1:
+        return None
+    return _job(connection.execute(select(refresh_jobs).where(_C.id == job_id)).one_or_none())
+
+
+def _claimed(job: Job) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _C.id == job.id,
+        _C.worker == job.worker,
+        _C.attempt_count == job.attempt_count,
+        _C.state == JobState.RUNNING,
+    )
+
+
+def lock_claim(connection: Connection, job: Job) -> Job | None:
+    """The job as it is now, locked, if this claim still holds."""
+    return _job(connection.execute(select(refresh_jobs).where(*_claimed(job)).with_for_update()).one_or_none())
+
+
+def read_claim(connection: Connection, job: Job) -> Job | None:
+    """The job as it is now, if this claim still holds."""
+    return _job(connection.execute(select(refresh_jobs).where(*_claimed(job))).one_or_none())
+
+
+def lock_stuck(connection: Connection, before: int) -> Job | None:
+    """One running job, of any namespace, whose worker gave no sign of life since `before`; locked."""
+    query = (
+        select(refresh_jobs)
+        .where(_C.state == JobState.RUNNING, _C.heartbeat_at < before)
+        .order_by(_C.requested_at, _C.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return _job(connection.execute(query).one_or_none())
+
+
+def update_locked(connection: Connection, job: Job, values: Mapping[str, Any]) -> None:
+    """Write to a job that this transaction has locked."""
+    connection.execute(update(refresh_jobs).where(_C.id == job.id).values(**_fit(values)))
+
+
+def update_claim(connection: Connection, job: Job, values: Mapping[str, Any]) -> bool:
+    """Write if this claim still holds; say whether it does."""
+    return connection.execute(update(refresh_jobs).where(*_claimed(job)).values(**_fit(values))).rowcount == 1
+
+
+def delete_finished(connection: Connection, before: int, limit: int) -> int:
+    """Delete up to `limit` jobs, of any namespace, that ended before a time; return how many there were."""
+    # MySQL takes no LIMIT in a subquery, so the ids travel.
+    found = connection.execute(select(_C.id).where(_C.finished_at < before).limit(limit))
+    ids = [job_id for (job_id,) in found]
+    if ids:
+        connection.execute(delete(refresh_jobs).where(_C.id.in_(ids)))
+    return len(ids)

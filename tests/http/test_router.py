@@ -1,0 +1,98 @@
+"""The way from a path to a route."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import pytest
+
+from catalog_server.http.messages import Request, Response
+from catalog_server.http.router import Operation, Route, Router, decode_name
+
+
+def route(template: str, method: str = "GET") -> Route:
+    return Route(template, lambda request: Response(200, template.encode()), Operation("", ""), method)
+
+
+def request(path: str, method: str = "GET") -> Request:
+    async def receive() -> object:
+        raise AssertionError("no body is read here")
+
+    asgi = {"method": method, "path": unquote(path), "raw_path": path.encode(), "query_string": b"", "headers": []}
+    return Request(asgi, receive)
+
+
+TEMPLATES = (
+    *("/", "/a", "/a/{x}", "/a/{x}/b", "/a/fixed", "/b/{x}/c/{name...}", "/b/{x}/c/{name...}/d", "/b/{x}", "/.+"),
+    "/b/{x}/c/{name...}/d/e",
+)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("path", "template", "params"),
+    [
+        ("/", "/", {}),
+        ("/a", "/a", {}),
+        ("/a/", None, {}),
+        ("/a/fixed", "/a/fixed", {}),
+        ("/a/other", "/a/{x}", {"x": "other"}),
+        ("/a/other/b", "/a/{x}/b", {"x": "other"}),
+        ("/a/other/b/", None, {}),
+        ("/a//b", None, {}),
+        ("/a/o%2Fp", None, {}),
+        ("/a/o%0Ap", "/a/{x}", {"x": "o\np"}),
+        ("/b/1/c/n", "/b/{x}/c/{name...}", {"x": "1", "name": "n"}),
+        ("/b/1/c/n/m/", "/b/{x}/c/{name...}", {"x": "1", "name": "n/m/"}),
+        ("/b/1/c/n%2Fm", "/b/{x}/c/{name...}", {"x": "1", "name": "n/m"}),
+        ("/b/1/c/n/d", "/b/{x}/c/{name...}/d", {"x": "1", "name": "n"}),
+        ("/b/1/c/n/d/d", "/b/{x}/c/{name...}/d", {"x": "1", "name": "n/d"}),
+        ("/b/1/c/n/d/e", "/b/{x}/c/{name...}/d/e", {"x": "1", "name": "n"}),
+        ("/b/1/c/d", "/b/{x}/c/{name...}", {"x": "1", "name": "d"}),
+        ("/b/1/c/", None, {}),
+        ("/b/1/c", None, {}),
+        ("/b/1/c/n%0Am/d", "/b/{x}/c/{name...}/d", {"x": "1", "name": "n\nm"}),
+        ("/axx", None, {}),
+        ("/.+", "/.+", {}),
+        ("/xyz", None, {}),
+        ("", None, {}),
+        ("//a", None, {}),
+    ],
+)
+def test_match(order: int, path: str, template: str | None, params: dict[str, str]) -> None:
+    asked = request(path)
+    found = Router([route(one) for one in TEMPLATES[::order]]).match(asked)
+    assert (found["GET"].template if found else None) == template
+    if template:
+        assert asked.params == params
+
+
+def test_methods_of_one_path() -> None:
+    router = Router([route("/a/{x}"), route("/a/{x}", "POST"), route("/b", "PUT")])
+    assert set(router.match(request("/a/1"))) == {"GET", "POST"}
+    assert set(router.match(request("/b"))) == {"PUT"}
+
+
+@pytest.mark.parametrize("template", ["/a", "/a/{x}"])
+def test_two_routes_for_one_path_are_refused(template: str) -> None:
+    with pytest.raises(ValueError, match="two routes"):
+        Router([route(template), route(template)])
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/n/a", "a"),
+        ("/n/a%2Fb", "a/b"),
+        ("/n/a%252Fb", "a/b"),
+        ("/n/a%25252Fb", "a%2Fb"),
+        ("/n/100%25", "100%"),
+        ("/n/a+b", "a+b"),
+        ("/n/%25ff", "\ufffd"),
+    ],
+)
+def test_decode_name(path: str, name: str) -> None:
+    router = Router([route("/n/{name...}")])
+    asked = request(path)
+    assert router.match(asked)
+    assert decode_name(asked) == name
