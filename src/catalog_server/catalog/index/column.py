@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from pyroaring import BitMap
 
@@ -28,7 +29,7 @@ class Column:
         texts: Terms,
         texts_at: BitMap,
         numbers: Numbers,
-        flags: dict[bool, BitMap],
+        flags: Mapping[bool, BitMap],
         lists: Terms,
     ) -> None:
         self.values = values
@@ -42,28 +43,39 @@ class Column:
     @classmethod
     def build(cls, values: list[Value]) -> Column:
         """From the value at each position. Takes the list over: equal texts in it become one object."""
-        kinds = set(map(type, values))
-        if not kinds <= {str, type(None)}:
-            return cls._build_mixed(values)
-        positions = [position for position, value in enumerate(values) if value is not None]
-        texts = [value for value in values if isinstance(value, str)]
+        kinds = set(map(type, values)) - {type(None)}
+        if not kinds:
+            return cls(values, _NO_TERMS, EMPTY, _NO_NUMBERS, _NO_FLAGS, _NO_TERMS)
+        if kinds == {str}:
+            return cls._build_texts(values)
+        if kinds <= {int, float}:
+            pairs = [(position, value) for position, value in enumerate(values) if isinstance(value, int | float)]
+            return cls(values, _NO_TERMS, EMPTY, Numbers.build(pairs), _NO_FLAGS, _NO_TERMS)
+        return cls._build_mixed(values)
+
+    @classmethod
+    def _build_texts(cls, values: list[Value]) -> Column:
         builder = TermsBuilder()
+        positions: Sequence[int] = range(len(values))
+        texts = [value for value in values if isinstance(value, str)]
+        if len(texts) < len(values):
+            positions = [position for position, value in enumerate(values) if value is not None]
         builder.add(positions, texts)
-        if len(builder.ids) < len(texts):
+        if len(builder.ids) < len(texts) // 2:
             canonical = dict(zip(builder.ids, builder.ids, strict=True))
-            for position, text in zip(positions, texts, strict=True):
-                values[position] = canonical[text]
-        return cls(values, builder.build(), BitMap(positions), Numbers.build([]), _no_flags(), Terms.build(()))
+            values[:] = [None if value is None else canonical[value] for value in values]  # type: ignore[index]
+        return cls(values, builder.build(), BitMap(positions), _NO_NUMBERS, _NO_FLAGS, _NO_TERMS)
 
     @classmethod
     def _build_mixed(cls, values: list[Value]) -> Column:
         split = _Split(enumerate(values))
+        flags = {flag: BitMap([p for p, value in split.flags if value is flag]) for flag in (True, False)}
         return cls(
             values,
             Terms.build(split.texts),
             BitMap([position for position, _ in split.texts]),
             Numbers.build(split.numbers),
-            {flag: BitMap([p for p, value in split.flags if value is flag]) for flag in (True, False)},
+            flags if split.flags else _NO_FLAGS,
             Terms.build(split.lists),
         )
 
@@ -232,8 +244,9 @@ def _matching(terms: Terms, chunk: str, accepts: Callable[[str], bool]) -> BitMa
     return terms.union([number for number in numbers if accepts(terms.text(number))])
 
 
-def _no_flags() -> dict[bool, BitMap]:
-    return {True: EMPTY, False: EMPTY}
+_NO_TERMS = Terms.build(())
+_NO_NUMBERS = Numbers.build([])
+_NO_FLAGS: Mapping[bool, BitMap] = MappingProxyType({True: EMPTY, False: EMPTY})
 
 
 class _Split:
