@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -56,12 +57,11 @@ class Bench:
     def _measure_store(self, database: str, size: int) -> Iterable[Row]:
         files = stores.prepare_files(size)
         with stores.loaded_store(database, files, self.scratch) as store:
-            progress(f"  first load {store.first_load.seconds:.0f} s (kept from an earlier run on SQLite)")
             yield from footprint.describe_first_load(store)
             if "index" in self.wanted:
-                yield footprint.measure_index(store, self.scratch)
+                self._try("index", database, partial(footprint.measure_index, store, self.scratch))
             for cached in (False, True):
-                yield from self._measure_cases(store, cached)
+                self._try("requests", database, partial(self._measure_cases, store, cached))
 
     def _measure_cases(self, store: Store, cached: bool) -> Iterable[Row]:
         """All cases that need the response cache, or all that need to do without it, on one server."""
@@ -97,6 +97,7 @@ def parse_options() -> argparse.Namespace:
 
 def main() -> int:
     options = parse_options()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers and databases go, too
     try:
         wrk.install()
     except BenchError as error:

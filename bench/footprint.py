@@ -25,7 +25,7 @@ LIMIT_MIB: Final = 512.0  # the container's, in the shipped manifests
 
 def measure_start(database: str, scratch: Path) -> list[Row]:
     """Cold start on a migrated database with the sample catalog, then the memory of the idle server."""
-    seconds = []
+    seconds, cpu_seconds = [], []
     with fresh_database(database) as dsn:
         launch = Launch(SAMPLE_SOURCES, scratch / f"sample-{database}", dsn, pinned=False)
         with serving(launch) as process:
@@ -33,12 +33,13 @@ def measure_start(database: str, scratch: Path) -> list[Row]:
         for _ in range(STARTS):
             with serving(launch) as process:
                 seconds.append(process.await_ready())
+                cpu_seconds.append(process.cpu_seconds())
         with serving(launch) as process:
             process.await_ready()
             Event().wait(SETTLE_SECONDS)
             memory = process.memory()
     progress(f"  starts: {', '.join(f'{one:.3f}' for one in seconds)} s; idle {memory.total / MB:.1f} MB")
-    times = f"{min(seconds):.2f} to {max(seconds):.2f}"
+    times = f"{min(seconds):.2f} to {max(seconds):.2f}; CPU {statistics.median(cpu_seconds):.2f}"
     parts = f"anonymous {memory.anonymous / MB:.1f}, files {memory.file / MB:.1f}, peak {memory.peak / MB:.1f}"
     return [
         Row("cold start to ready, sample catalog", database, 0, statistics.median(seconds), "s", 1.5, times),
@@ -67,25 +68,25 @@ def describe_first_load(store: Store) -> list[Row]:
     ]
 
 
-def measure_index(store: Store, scratch: Path) -> Row:
+def measure_index(store: Store, scratch: Path) -> list[Row]:
     """Index from the database, in fresh processes."""
     found = []
     for _ in range(INDEX_LOADS):
         done = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", "bench.index_load", store.full_dsn, str(scratch / "spool")],
             cwd=ROOT,
-            stdout=subprocess.PIPE,
+            capture_output=True,
             check=False,
         )
         if done.returncode != 0:
-            raise BenchError("the index could not be built; see above")
+            raise BenchError(f"the index could not be built: {done.stderr.decode().strip().rpartition(chr(10))[2]}")
         found.append(json.loads(done.stdout.splitlines()[-1]))
     if found[0]["entities"] != store.size:
         raise BenchError(f"the index holds {found[0]['entities']} entities instead of {store.size}")
     seconds = [one["seconds"] for one in found]
     limit = 6.0 if store.size == 100_000 else None
-    note = f"{min(seconds):.2f} to {max(seconds):.2f}; peak RSS {found[0]['peak'] / MIB:.0f} MiB"
+    cpu = statistics.median(one["cpu_seconds"] for one in found)
+    note = f"{min(seconds):.2f} to {max(seconds):.2f}; CPU {cpu:.2f}; peak RSS {found[0]['peak'] / MIB:.0f} MiB"
     progress(f"  index: {note}")
-    return Row(
-        "index loaded from the database", store.database, store.size, statistics.median(seconds), "s", limit, note
-    )
+    what = "index loaded from the database"
+    return [Row(what, store.database, store.size, statistics.median(seconds), "s", limit, note)]

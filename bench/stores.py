@@ -91,6 +91,7 @@ def prepare_files(size: int) -> Files:
     folder = CACHE / _key() / str(size)
     marker = folder / "expected.json"
     if not marker.exists():
+        _remove_outdated()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         dataset.write_sources(folder, size)
@@ -142,8 +143,15 @@ def check_size(process: Process, size: int) -> None:
         raise BenchError(f"the server shows {found} entities instead of {size}; see {process.log}")
 
 
+def _remove_outdated() -> None:
+    """Half a gigabyte each: what other versions of the data have left goes."""
+    for folder in CACHE.glob("data-*"):
+        if folder.name != _key():
+            shutil.rmtree(folder)
+
+
 def _key() -> str:
     digest = hashlib.sha256()
     for name in _DECIDING:
         digest.update((ROOT / name).read_bytes())
-    return digest.hexdigest()[:16]
+    return f"data-{digest.hexdigest()[:16]}"

@@ -132,6 +132,8 @@ def _where(ends: list[str], variants: int) -> str:
 
 
 def _schema(schema: dict[str, Any]) -> str:
+    if schema.get("type") == "array":
+        return f"list of {_schema(schema['items'])}"
     if "enum" in schema:
         return " or ".join(f"`{one}`" for one in schema["enum"])
     limit = f", at most {schema['maxLength']} characters" if "maxLength" in schema else ""

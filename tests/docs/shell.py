@@ -1,6 +1,7 @@
 """Runs the console blocks of one page, as a reader would who types them in.
 
-- A page's blocks run in order, in a folder that looks like the checkout. Folders that the page writes into are copies.
+- A page's blocks run in order, in a copy of the checkout, so that nothing that a page does reaches the real one. The
+  environment `.venv` is a link, and must not be written to.
 - `$ command`, continued after a backslash at the end of a line; what follows is its output. `...` stands for any text,
   alone on a line for any lines. A command without output shown must succeed.
 - Assignments and functions (`X=…`, `f() { …; }`) stay in force for the rest of the page.
@@ -33,7 +34,7 @@ NOT_RUN: Mapping[str, str] = {
     r"\.venv/bin/python tools/services\.py ": "installs and starts database servers; has tests of its own",
     r"\.venv/bin/python -m pytest": "a whole run of its own",
 }
-_SKIPPED_FOLDERS = (".git", ".data", ".services", ".hypothesis")
+_COPIED = ("catalog", "docs", "src", "tools")
 _DEFINITION = re.compile(r"[A-Za-z_]+=(\S*|\$\(.*\))$|[A-Za-z_]+\(\) \{.*\}$")
 _SERVER = re.compile(r"(^|\s)(\.venv/bin/)?catalog-server (?!--help|--version)")
 _READY = re.compile(rb'"event":"ready"|\] ready')
@@ -50,9 +51,10 @@ class Shell:
         self._definitions: list[str] = []
         self._ports: dict[str, str] = {}
         self._servers: list[subprocess.Popen[bytes]] = []
-        for path in ROOT.iterdir():
-            if path.name not in _SKIPPED_FOLDERS:
-                (folder / path.name).symlink_to(path)
+        for name in _COPIED:
+            # Compiled files that another process is just writing have a number at the end.
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
+        (folder / ".venv").symlink_to(ROOT / ".venv")
 
     def close(self) -> None:
         for server in self._servers:
@@ -64,11 +66,6 @@ class Shell:
     def write(self, block: Block) -> None:
         """Make the file that a block is."""
         assert block.file is not None
-        top = self.folder / Path(block.file).parts[0]
-        if top.is_symlink():
-            source = top.resolve()
-            top.unlink()
-            shutil.copytree(source, top)
         target = self.folder / block.file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(block.text, encoding="utf-8")

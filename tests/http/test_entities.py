@@ -111,7 +111,7 @@ def test_a_clamped_page_is_full(many: Client) -> None:
     assert page["nextPageToken"]
 
 
-BAD_SIZES = ("ten", "0", "-1", "1.5", "-" + "9" * 5000, "１２", "0x10", "1e3")
+BAD_SIZES = ("ten", "0", "-1", "1.5", "-" + "9" * 5000, "\uff11\uff12", "0x10", "1e3")
 
 
 @pytest.mark.parametrize("given", BAD_SIZES)

@@ -60,7 +60,7 @@ def _option(column: Column) -> Option | None:
 
 
 def _suffix(column: Column) -> str:
-    if len(column.lists):
+    if column.has_lists:
         return "array_value"
     if not column.numbers.at:
         return "string_value"

@@ -15,7 +15,7 @@ ALL_SOURCES = "_all"
 
 
 class JobState(StrEnum):
-    """queued → running → succeeded | failed | canceled; queued → canceled; running → queued (retry, stuck, given back)."""
+    """queued → running → succeeded | failed | canceled; queued → canceled; running → queued (retry, stuck, release)."""
 
     QUEUED = "queued"
     RUNNING = "running"

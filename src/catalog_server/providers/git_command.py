@@ -26,7 +26,7 @@ from catalog_server.providers.git_source import GitSource
 PROTOCOLS: Final = frozenset({"https", "ssh", "file"})
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin"
 _LOOK_SECONDS: Final = 0.05  # between looks at deadline and disk; a fast link writes a few MB meanwhile
-_MOST_ERROR_BYTES: Final = 64 * 1024
+_MOST_ERROR_BYTES: Final = 1024 * 1024
 _CONFIG: Final = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -122,11 +122,11 @@ class GitCommand:
             given.seek(0)
             process = self._start(arguments, (given, output, complaints), is_remote)
             try:
-                self._wait(process, (output, most_bytes), watched)
+                self._wait(process, ((output, most_bytes), (complaints, _MOST_ERROR_BYTES)), watched)
             finally:
                 _end(process)
             if process.returncode != 0:
-                raise self._failure(complaints)
+                raise self._failure(complaints, is_remote)
             output.seek(0)
             return output.read()
 
@@ -147,7 +147,10 @@ class GitCommand:
             raise Unavailable("the git program is not installed") from error
 
     def _wait(
-        self, process: subprocess.Popen[bytes], output: tuple[IO[bytes], int], watched: tuple[Path, int] | None
+        self,
+        process: subprocess.Popen[bytes],
+        outputs: Sequence[tuple[IO[bytes], int]],
+        watched: tuple[Path, int] | None,
     ) -> None:
         """Return when git has ended by itself and within its bounds."""
         while True:
@@ -156,8 +159,9 @@ class GitCommand:
                 raise Unavailable(f"the fetch did not end within {self._source.timeout_seconds:g} s")
             with suppress(subprocess.TimeoutExpired):
                 process.wait(min(left, _LOOK_SECONDS))
-            if os.fstat(output[0].fileno()).st_size > output[1]:
-                raise TooLarge(f"git prints more than {output[1]} bytes", code="content_too_large")
+            for file, most_bytes in outputs:
+                if os.fstat(file.fileno()).st_size > most_bytes:
+                    raise TooLarge(f"git prints more than {most_bytes} bytes", code="content_too_large")
             if watched is not None and size_of(watched[0]) > watched[1]:
                 raise TooLarge(
                     f"the repository takes more than {watched[1]} bytes on disk",
@@ -167,15 +171,16 @@ class GitCommand:
             if process.returncode is not None:
                 return
 
-    def _failure(self, complaints: IO[bytes]) -> Exception:
+    def _failure(self, complaints: IO[bytes], is_remote: bool) -> Exception:
         complaints.seek(0)
-        text = complaints.read(_MOST_ERROR_BYTES).decode(errors="replace")
+        text = complaints.read().decode(errors="replace")
         source = self._source
         hidden = {source.address.url: source.given_url} if source.address.protocol == "file" else {}
         hidden[str(self._folder)] = "the mirror"
         hidden[str(self._folder.parent)] = "the mirror"
         reason = sanitise(text, source.credentials.secrets, hidden)
-        return explain_failure(text, reason, source) or GitFailed(reason)
+        known = explain_failure(text, reason, source) if is_remote else None
+        return known or GitFailed(reason)
 
     def _build_environment(self) -> dict[str, str]:
         environment = {

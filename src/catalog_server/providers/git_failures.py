@@ -17,42 +17,45 @@ _LONGEST_REASON: Final = 300
 _USER_INFORMATION: Final = re.compile(r"(?<=://)[^/@\s]*@")
 _TELLING: Final = re.compile(r"(?:fatal|error|remote error|ERROR|ssh): ")
 
-# The first pattern that is found decides.
-_UNAVAILABLE: Final = (
-    (r"Could not resolve (host|proxy)|Name or service not known|Temporary failure in name resolution", "is unknown"),
-    (r"certificate|SSL|TLS|gnutls", "has no certificate that is trusted here"),
-    (r"cannot run|exec format error", "cannot be asked: the ssh program is not installed"),
-    (r"timed out|Timeout|Operation too slow", "does not answer in time"),
+# (pattern, problem, code): the first pattern that is found decides. Without a code the remote is at fault, and trying
+# again may help.
+_CLASSES: Final = (
+    (r"Could not resolve|Name or service not known|name resolution", "the host of the repository is unknown", ""),
+    (r"SSL certificate|certificate verif|SSL_|gnutls|TLS connect", "the certificate of the host is not trusted", ""),
+    (r"cannot run|exec format error", "the ssh program is not installed", ""),
+    (r"timed out|Operation too slow", "the host of the repository does not answer in time", ""),
     (
-        r"Failed to connect|Couldn't connect|Connection (refused|reset|closed)|No route to host|unreachable|hung up"
-        r"|early EOF|unexpected disconnect|Empty reply|transfer closed|invalid index-pack|RPC failed",
-        "cannot be reached, or broke the connection",
+        r"Failed to connect|Couldn't connect|Connection (refused|reset)|No route to host|Network is unreachable",
+        "the host of the repository cannot be reached",
+        "",
     ),
-    (r"returned error: (429|5\d\d)", "answers with an error"),
-)
-_INVALID: Final = (
-    (
-        r"Authentication failed|could not read (Username|Password)|returned error: 40[13]|Permission denied"
-        r"|Access denied|access rights? .* denied",
-        "the repository refuses these credentials, or asks for some",
-        "access_refused",
-    ),
+    (r"returned error: (429|5\d\d)", "the host of the repository answers with an error", ""),
     (
         r"Host key verification failed|REMOTE HOST IDENTIFICATION|host key .* (known|changed)",
         "the host shows another key than the known one",
         "host_key_refused",
     ),
-    (r"transport '.*' not allowed|protocol '.*' not allowed", "the address leads to another protocol", "redirected"),
+    (
+        r"Authentication failed|could not read (Username|Password)|returned error: 40[13]|(Permission|Access) denied",
+        "the repository refuses these credentials, or asks for some",
+        "access_refused",
+    ),
+    (r"transport '.*' not allowed|rotocol .* (not supported|disabled)", "the address leads elsewhere", "redirected"),
     (r"couldn't find remote ref|not our ref|unadvertised object", "the revision does not exist", "revision_missing"),
     (
-        r"[Rr]epository .*not found|does not appear to be a git repository|returned error: 404|does not exist"
-        r"|not valid: is this a git repository|No such file or directory",
+        r"repository .*not found|Repository not found|does not appear to be a git repository|returned error: 404"
+        r"|epository .*does not exist|could not be found|not valid: is this a git repository",
         "there is no such repository",
         "repository_missing",
     ),
     (r"is ambiguous", "more than one commit begins like this", "revision_ambiguous"),
     (r"dumb http", "the server speaks only the old protocol without partial fetches", "protocol_unsupported"),
     (r"mismatched (object format|algorithms)", "the repository uses SHA-256 object names", "protocol_unsupported"),
+    (
+        r"hung up|early EOF|unexpected disconnect|Empty reply|transfer closed|RPC failed|Connection closed",
+        "the host of the repository broke the connection",
+        "",
+    ),
 )
 _FIELDS: Final = {"host_key_refused": "knownHosts", "revision_ambiguous": "commit"}
 
@@ -63,13 +66,15 @@ class GitFailed(Exception):
 
 def explain_failure(text: str, reason: str, source: GitSource) -> CatalogError | None:
     """The error for what git printed; None when its words are not known. `reason` is the sanitised text."""
-    for pattern, problem in _UNAVAILABLE:
-        if re.search(pattern, text):
-            return Unavailable(f"the host of the repository {problem} (git: {reason})", retry_after_seconds=60)
-    for pattern, problem, code in _INVALID:
-        if re.search(pattern, text):
-            key = source.revision.kind if code == "revision_missing" else _FIELDS.get(code, "repoUrl")
-            return Invalid(f"{problem} (git: {reason})", field=f"properties.{key}", code=code)
+    text = text.replace(source.address.url, "")  # the name of a repository may look like a complaint
+    for pattern, problem, code in _CLASSES:
+        if re.search(pattern, text) is None:
+            continue
+        message = f"{problem} (git: {reason})"
+        if not code:
+            return Unavailable(message, retry_after_seconds=60)
+        key = source.revision.kind if code == "revision_missing" else _FIELDS.get(code, "repoUrl")
+        return Invalid(message, field=f"properties.{key}", code=code)
     return None
 
 

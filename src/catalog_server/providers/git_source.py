@@ -98,7 +98,8 @@ def read_git_source(
     sync_interval(given)  # wrong here means wrong in the source's status, not only in the schedule
     url = properties.require_text("repoUrl", "the URL of the repository")
     revision = _read_revision(properties)
-    globs = parse_path_globs(properties.texts("path") or (DEFAULT_GLOB,), "properties.path")
+    given_globs = properties.texts("path")
+    globs = parse_path_globs((DEFAULT_GLOB,) if given_globs is None else given_globs, "properties.path")
     shallow = properties.flag("shallowClone", True)
     timeout = properties.duration("timeout", timedelta(seconds=timeout_seconds))
     if not timedelta(0) < timeout <= LONGEST_TIMEOUT:
@@ -205,7 +206,7 @@ def _folder_of(rest: str) -> str:
 
 
 def _find_repository(folder: str, files: FileAccess) -> Path:
-    """The folder with HEAD, objects and refs. Whatever it borrows from elsewhere must lie inside the data roots too."""
+    """The folder with HEAD, objects and refs. No part of it may lead out of the data roots."""
     try:
         found = files.resolve_folder(folder)
     except Invalid as error:
@@ -215,6 +216,11 @@ def _find_repository(folder: str, files: FileAccess) -> Path:
         if not inner.is_dir():  # a file there leads to any folder of the machine
             raise _wrong_url("is a linked work tree; name the repository itself")
         found = _resolve_inside(files, inner)
+    _check_repository(found, files)
+    return found
+
+
+def _check_repository(found: Path, files: FileAccess) -> None:
     if not all((found / part).exists() for part in ("HEAD", "objects", "refs")):
         raise _wrong_url("names a folder without a git repository", code="repository_missing")
     for part in ("objects", "objects/pack", "refs"):
@@ -223,7 +229,6 @@ def _find_repository(folder: str, files: FileAccess) -> Path:
     for borrowed in ("objects/info/alternates", "commondir"):
         if (found / borrowed).exists():
             raise _wrong_url("names a repository that borrows from another one", code="path_outside_roots")
-    return found
 
 
 def _resolve_inside(files: FileAccess, part: Path) -> Path:

@@ -39,11 +39,11 @@ LIST_OPERATORS: Final = ("IN", "NOT IN")
 _TOP_KEYS: Final = ("apiVersion", "kind", "catalogs")
 _SECTION_KEYS: Final = ("sources", "labels", "namedQueries")
 _CONDITION_KEYS: Final = ("operator", "value")
-_SOURCE_KEYS: Final = (
+SOURCE_KEYS: Final = (
     *("id", "name", "type", "enabled", "labels", "properties", "includedItems", "excludedItems", "namespace"),
 )
 # Older files name the globs after what the section holds.
-_ITEM_ALIASES: Final[Mapping[str, str]] = {"models": "Models", "mcp": "Servers"}
+ITEM_ALIASES: Final[Mapping[str, str]] = {"models": "Models", "mcp": "Servers"}
 
 _TYPE_NAMES: Final[Mapping[type, str]] = {
     **{dict: "a mapping", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"},
@@ -180,9 +180,9 @@ class _Parser:
     def _source(self, path: Path, value: Any, section: str) -> ParsedSource:
         if value is None:
             self._fail(path, "must be a mapping, not null", "property_type")
-        alias = _ITEM_ALIASES.get(section)
+        alias = ITEM_ALIASES.get(section)
         aliases = (f"included{alias}", f"excluded{alias}") if alias else ()
-        given = self._mapping(path, value, (*_SOURCE_KEYS, *aliases))
+        given = self._mapping(path, value, (*SOURCE_KEYS, *aliases))
         properties = (*path, "properties")
         return ParsedSource(
             id=self._id((*path, "id"), given.get("id"), present=type(value) is dict),

@@ -100,6 +100,15 @@ class Column:
             self.lists.changed(old.lists, new.lists) if old.lists or new.lists else self.lists,
         )
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._present(None)
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether some value is a list."""
+        return any(True for _ in self.lists.texts())
+
     def of(self, position: int) -> tuple[Scalar, ...]:
         """The values at one position; empty where the field is missing."""
         value = self.values[position]

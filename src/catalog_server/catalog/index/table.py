@@ -135,10 +135,13 @@ class Table:
                     continue
                 value = extract.custom.get(name.removeprefix(_CUSTOM))
                 updates.setdefault(name, []).append((position, value))
-        return {
+        columns = {
             name: (self.columns.get(name) or Column.build([])).changed(changes, size)
             for name, changes in updates.items()
         }
+        if sum(map(_is_custom, columns)) >= _MAX_CUSTOM_COLUMNS:
+            return columns  # as long as there are that many, some property may have no column
+        return {name: column for name, column in columns.items() if not (_is_custom(name) and column.is_empty)}
 
     def _carry_orders(self, previous: Table, touched: BitMap) -> None:
         """Bring along the orders that readers have used, so that they never wait for one to be sorted anew."""

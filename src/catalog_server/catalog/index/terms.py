@@ -17,6 +17,7 @@ from pyroaring import BitMap
 Posting = int | BitMap
 Numbers = npt.NDArray[np.int64]
 EMPTY = BitMap()
+_NONE: Numbers = np.empty(0, dtype=np.int64)
 _SEPARATOR = "\n"
 _MAX_BLOCKS = 8
 # In the array of single positions:
@@ -90,11 +91,11 @@ class Terms:
             found = [number for number, text in enumerate(self._texts) if chunk in text.casefold()]
             return np.array(found, dtype=np.int64)
         parts = [block.containing(chunk) for block in self._folded()]
-        return np.concatenate(parts) if len(parts) != 1 else parts[0]
+        return parts[0] if len(parts) == 1 else np.concatenate([_NONE, *parts])
 
     def _folded(self) -> tuple[_Block, ...]:
         known = sum(len(block) for block in self._blocks)
-        if known < len(self._texts) or not self._blocks:
+        if known < len(self._texts):
             if len(self._blocks) >= _MAX_BLOCKS:
                 self._blocks, known = (), 0
             self._blocks = (*self._blocks, _Block(self._texts[known:], known))
@@ -196,7 +197,7 @@ class _Block:
             hits.append(at)
             at = joined.find(chunk, at + width)
         if not hits:
-            return np.empty(0, dtype=np.int64)
+            return _NONE
         numbers: Numbers = np.searchsorted(self._starts, np.array(hits), side="right") - 1 + self._first
         if len(hits) > 1:
             numbers = numbers[np.concatenate(([True], numbers[1:] != numbers[:-1]))]

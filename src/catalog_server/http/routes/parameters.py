@@ -11,8 +11,9 @@ Parameter = Mapping[str, Any]
 
 
 def parameter(name: str, description: str, schema: Mapping[str, Any]) -> Parameter:
-    """A query parameter."""
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": dict(schema)}
+    """A query parameter. Texts must not hold the character NUL (see messages.py)."""
+    described = {"pattern": "^[^\\u0000]*$", **schema} if schema.get("type") == "string" else dict(schema)
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": described}
 
 
 def list_parameter(name: str, description: str, items: Mapping[str, Any]) -> Parameter:

@@ -97,6 +97,10 @@ def too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"config file exceeds maximum allowed size of {max_bytes} bytes", code="content_too_large")
 
 
+def read_only(problem: str) -> Unavailable:
+    return Unavailable(f"config store is read-only: {problem}")
+
+
 def check_version(version: str) -> str:
     """`version` in lower case, if it can name a revision. Raises Invalid."""
     lowered = version.lower()

@@ -1,0 +1,1 @@
+"""One module for each migration, numbered; never changed after its release."""

@@ -1,0 +1,271 @@
+"""Changes the values in a YAML text and nothing else: comments, order, blank lines and quotes elsewhere stay.
+
+The old value and the new one are compared from the top; where they differ, the smallest part of the text that holds
+the difference is written anew. A library that dumps whole documents (ruamel.yaml) reformats untouched lines and needs
+a minute for a megabyte.
+Not for: judging the result: what anchors and odd layouts make of a change, the caller finds out by reading it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from catalog_server.errors import Invalid
+from catalog_server.schema.yaml_tree import Entry, Node, read_tree
+from catalog_server.schema.yaml_writer import (
+    Style,
+    block_lines,
+    flow_text,
+    is_collection,
+    is_compact,
+    pair_lines,
+    scalar_text,
+)
+
+_BREAK: Final = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+_BREAKS: Final = "\n\r\x85\u2028\u2029"
+_REST_OF_LINE: Final = re.compile(r"[ \t]*(?:#[^\n\r\x85\u2028\u2029]*)?")
+
+
+def rewrite(text: str, old: Any, new: Any) -> str:
+    """`text`, which reads as `old`, changed so that it reads as `new`. Both are mappings. Raises Invalid."""
+    root = read_tree(text)
+    return _Rewriter(text, _style_of(text, root)).rewrite(root, old, new)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Equality of plain values that tells 1 from 1.0 and from true."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(is_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return bool(one == other)
+
+
+class _WriteWholeError(Exception):
+    """The layout does not allow a change inside this collection: it is written anew as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Splice:
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """The place of a value: behind `mark`, in a line that starts its key or dash at `column`."""
+
+    node: Node
+    mark: int
+    column: int
+    in_flow: bool = False
+    is_entry: bool = False
+
+
+class _Rewriter:
+    def __init__(self, text: str, style: Style) -> None:
+        self._text = text
+        self._style = style
+        found = _BREAK.search(text)
+        self._break = found[0] if found is not None and found[0] in ("\n", "\r\n", "\r") else "\n"
+
+    def rewrite(self, root: Node, old: Any, new: Any) -> str:
+        try:
+            splices = self._mapping(root, old, new)
+        except _WriteWholeError as error:
+            raise Invalid("the layout of the file is too unusual to change it") from error
+        parts, position = [], 0
+        for splice in sorted(splices, key=lambda one: (one.start, one.end)):
+            if splice.start < position:
+                raise Invalid("the layout of the file is too unusual to change it")
+            parts += [self._text[position : splice.start], splice.text]
+            position = splice.end
+        return "".join([*parts, self._text[position:]])
+
+    # What to do about a value, a mapping, a sequence.
+
+    def _value(self, slot: _Slot, old: Any, new: Any) -> list[_Splice]:
+        if is_same(old, new):
+            return []
+        try:
+            if is_collection(old) and is_collection(new):
+                if slot.node.kind == "map" and isinstance(new, dict):
+                    return self._mapping(slot.node, old, new)
+                if slot.node.kind == "seq" and isinstance(new, list):
+                    return self._sequence(slot.node, old, new)
+        except _WriteWholeError:
+            pass
+        return [self._replacement(slot, new)]
+
+    def _mapping(self, node: Node, old: dict[str, Any], new: dict[str, Any]) -> list[_Splice]:
+        """A key that comes through a merge (`<<`) is in `old`, not in the node: it can be overridden, not removed."""
+        here = {entry.key: entry for entry in node.entries if entry.key in old}
+        if any(key not in new and key not in here for key in old):
+            raise _WriteWholeError
+        self._check_layout(node, "{")
+        splices = self._removal(node, [entry for entry in here.values() if entry.key not in new])
+        for key, entry in here.items():
+            if key in new:
+                splices += self._value(self._slot(node, entry), old[key], new[key])
+        added = {key: value for key, value in new.items() if key not in here and not is_same(old.get(key, new), value)}
+        if added and node.is_flow:
+            texts = [flow_text({key: value}, is_json=self._style.is_json)[1:-1] for key, value in added.items()]
+            splices.append(self._flow_insertion(node, texts))
+        elif added:
+            lines = [line for key, value in added.items() for line in pair_lines(key, value, self._style)]
+            splices.append(self._insertion(node.entries[-1].value, lines, self._column(node.entries[0].start)))
+        return splices
+
+    def _sequence(self, node: Node, old: list[Any], new: list[Any]) -> list[_Splice]:
+        """Keep what is the same at both ends; change, add or remove in between."""
+        self._check_layout(node, "[")
+        first = next((index for index, pair in enumerate(zip(old, new, strict=False)) if not is_same(*pair)), None)
+        first = min(len(old), len(new)) if first is None else first
+        last = 0
+        while last < min(len(old), len(new)) - first and is_same(old[-1 - last], new[-1 - last]):
+            last += 1
+        entries, values = node.entries[first : len(old) - last], new[first : len(new) - last]
+        if len(entries) == len(values):
+            pairs = zip(entries, old[first:], values, strict=False)
+            return [
+                splice for entry, was, value in pairs for splice in self._value(self._slot(node, entry), was, value)
+            ]
+        splices = self._removal(node, entries)
+        if values and node.is_flow:
+            if last or entries:
+                raise _WriteWholeError
+            splices.append(self._flow_insertion(node, [flow_text(one, is_json=self._style.is_json) for one in values]))
+        elif values:
+            splices.append(self._entries_insertion(node, first, values))
+        return splices
+
+    def _slot(self, node: Node, entry: Entry) -> _Slot:
+        column = 0 if node.is_flow else self._column(entry.start)
+        return _Slot(entry.value, entry.mark, column, in_flow=node.is_flow, is_entry=node.kind == "seq")
+
+    def _check_layout(self, node: Node, bracket: str) -> None:
+        if node.is_flow:
+            # An anchor before the bracket, a pair without brackets, a key without value: rare, and not worth a rule.
+            has_gaps = any(entry.value.start == entry.value.end for entry in node.entries)
+            if self._text[node.start] != bracket or has_gaps:
+                raise _WriteWholeError
+
+    # The changes themselves.
+
+    def _replacement(self, slot: _Slot, new: Any) -> _Splice:
+        node = slot.node
+        if slot.in_flow:
+            return _Splice(node.start, node.end, flow_text(new, is_json=self._style.is_json))
+        stays_flow = node.is_flow and bool(node.entries)
+        if not is_collection(new) or stays_flow or is_compact(new):
+            text = flow_text(new) if is_collection(new) else scalar_text(new)
+            if (node.kind == "leaf" or node.is_flow) and node.start < node.end:
+                return _Splice(node.start, node.end, text)
+            return _Splice(slot.mark, node.end, f" {text}")
+        lines = block_lines(new, self._style)
+        if slot.is_entry:
+            indent = " " * (slot.column + 2)
+            return _Splice(slot.mark, node.end, " " + f"{self._break}{indent}".join(lines))
+        indent = " " * (slot.column + (self._style.step if isinstance(new, dict) else self._style.list_offset))
+        return _Splice(slot.mark, node.end, "".join(f"{self._break}{indent}{line}" for line in lines))
+
+    def _removal(self, node: Node, entries: list[Entry]) -> list[_Splice]:
+        if len(entries) == len(node.entries):
+            raise _WriteWholeError
+        if not node.is_flow:
+            return [self._without_lines(entry) for entry in entries]
+        if len(entries) > 1:
+            raise _WriteWholeError
+        return [self._without_text(node, entry) for entry in entries]
+
+    def _without_lines(self, entry: Entry) -> _Splice:
+        start = self._line_start(entry.start)
+        if self._text[start : entry.start].strip(" "):
+            raise _WriteWholeError
+        return _Splice(start, self._next_line(entry.value.end), "")
+
+    def _without_text(self, node: Node, entry: Entry) -> _Splice:
+        """The entry of a flow collection with one of the commas beside it."""
+        index = node.entries.index(entry)
+        if index:
+            return _Splice(node.entries[index - 1].value.end, entry.value.end, "")
+        return _Splice(_flow_start(node, entry), _flow_start(node, node.entries[1]), "")
+
+    def _insertion(self, after: Node, lines: list[str], column: int) -> _Splice:
+        """`lines` on lines of their own, after the one on which `after` ends."""
+        position = after.after
+        if self._text[position - 1] not in _BREAKS:
+            position = self._next_line(position)
+        text = "".join(f"{' ' * column}{line}{self._break}" for line in lines)
+        if self._text[position - 1] not in _BREAKS:  # the file ends without a line break
+            text = self._break + text.removesuffix(self._break)
+        return _Splice(position, position, text)
+
+    def _entries_insertion(self, node: Node, index: int, values: list[Any]) -> _Splice:
+        column = self._column(node.entries[0].start)
+        lines = block_lines(values, self._style)
+        if index:
+            return self._insertion(node.entries[index - 1].value, lines, column)
+        removal = self._without_lines(node.entries[0])
+        text = "".join(f"{' ' * column}{line}{self._break}" for line in lines)
+        return replace(removal, end=removal.start, text=text)
+
+    def _flow_insertion(self, node: Node, texts: list[str]) -> _Splice:
+        """Further entries at the end; on lines of their own when the last one has its own."""
+        last = node.entries[-1]
+        start = _flow_start(node, last)
+        indent = self._text[self._line_start(start) : start]
+        comma = f",{self._break}{indent}" if not indent.strip(" ") and node.start < self._line_start(start) else ", "
+        return _Splice(last.value.end, last.value.end, "".join(comma + text for text in texts))
+
+    # Lines and columns.
+
+    def _line_start(self, position: int) -> int:
+        while position > 0 and self._text[position - 1] not in _BREAKS:
+            position -= 1
+        return position
+
+    def _column(self, position: int) -> int:
+        return position - self._line_start(position)
+
+    def _next_line(self, position: int) -> int:
+        """The start of the line after the one that ends with `position`, where only a comment may follow."""
+        match = _REST_OF_LINE.match(self._text, position)
+        end = position if match is None else match.end()
+        following = _BREAK.match(self._text, end)
+        if following is not None:
+            return following.end()
+        if end < len(self._text):
+            raise _WriteWholeError
+        return end
+
+
+def _flow_start(node: Node, entry: Entry) -> int:
+    return entry.start if node.kind == "map" else entry.value.start
+
+
+def _style_of(text: str, root: Node) -> Style:
+    """The layout of the first mapping and the first list below a key."""
+    step = offset = None
+    stack = [root]
+    while stack and (step is None or offset is None):
+        node = stack.pop()
+        for entry in node.entries:
+            stack.insert(0, entry.value)
+            if node.kind == "map" and entry.value.entries and not node.is_flow and not entry.value.is_flow:
+                distance = _column(text, entry.value.entries[0].start) - _column(text, entry.start)
+                if entry.value.kind == "map":
+                    step = distance if step is None else step
+                else:
+                    offset = distance if offset is None else offset
+    return Style(2 if step is None else step, 2 if offset is None else offset, is_json=root.is_flow)
+
+
+def _column(text: str, position: int) -> int:
+    return position - max(text.rfind(one, 0, position) for one in _BREAKS) - 1

@@ -1,0 +1,143 @@
+"""Changes single sources in the text of a sources file; everything else in it stays as its authors wrote it.
+
+For: the management API, on the bytes that a store holds. The result is read back and must be exactly the intended
+configuration, or nothing is changed. Comments, order, blank lines and quotes survive outside of the fields that change.
+Not for: judging a source (validation.py), nor for keeping the result (stores/).
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from typing import Any, Final
+
+from catalog_server.errors import Invalid, NotFound
+from catalog_server.schema.yaml_reader import read_document
+from catalog_server.schema.yaml_rewriter import is_same, rewrite
+from catalog_server.sources.parser import ITEM_ALIASES, LIMITS, SOURCE_KEYS, parse_sources
+
+CONTENT: Final = "content"
+"""The property that carries inline data; it belongs into the source's own file, never into the configuration."""
+_FILE: Final = "sources.yaml"
+
+Model = dict[str, Any]
+
+
+def put_source(data: bytes, section: str, source: Mapping[str, Any]) -> bytes:
+    """`data` with the source of the id `source["id"]` in `section`, added at the end or changed in place.
+
+    Keys are those of the file (`includedItems`). A field that is absent or None keeps its value; `properties` is
+    replaced whole, without `content`. Raises Invalid.
+    """
+    fields = _fields(section, source)
+    old = _read(data)
+    sources = _sources(old, section)
+    index = _index(sources, fields["id"])
+    if index is None:
+        sources.append(fields)
+    else:
+        fields = {_spelled_as_in(sources[index], section, key): value for key, value in fields.items()}
+        sources[index] = {**sources[index], **fields}
+    return _write(data, old, _with_sources(old, section, sources))
+
+
+def set_enabled(data: bytes, section: str, source_id: str, enabled: bool) -> bytes:
+    """`data` with the source switched on or off. Raises NotFound, or Invalid."""
+    old = _read(data)
+    sources = _sources(old, section)
+    index = _existing(sources, section, source_id)
+    was_enabled = sources[index].get("enabled")
+    if (was_enabled is not False) == enabled:
+        return data  # an absent key means enabled, and needs no line to say so
+    sources[index] = {**sources[index], "enabled": enabled}
+    return _write(data, old, _with_sources(old, section, sources))
+
+
+def remove_source(data: bytes, section: str, source_id: str) -> bytes:
+    """`data` without the source. Comments above it stay. Raises NotFound, or Invalid."""
+    old = _read(data)
+    sources = _sources(old, section)
+    del sources[_existing(sources, section, source_id)]
+    return _write(data, old, _with_sources(old, section, sources))
+
+
+def _read(data: bytes) -> Model:
+    """The plain values of `data`, which is a faultless sources file. Raises Invalid."""
+    parse_sources(data, file=_FILE)
+    model: Model = read_document(data, file=_FILE, limits=LIMITS).value
+    return model
+
+
+def _write(data: bytes, old: Model, new: Model) -> bytes:
+    """Raises InvalidConfig when `new` is no configuration, Invalid when the text cannot be made to say it."""
+    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+    result = mark + rewrite(data.removeprefix(mark).decode(), old, new).encode()
+    try:
+        found = read_document(result, file=_FILE, limits=LIMITS).value
+    except Invalid as error:
+        raise _cannot_edit() from error
+    if not is_same(found, new):
+        raise _cannot_edit()
+    parse_sources(result, file=_FILE)
+    return result
+
+
+def _cannot_edit() -> Invalid:
+    problem = "the sources file cannot be changed here, as with anchors that other parts refer to: edit it by hand"
+    return Invalid(problem, code="edit_unsupported")
+
+
+def _fields(section: str, source: Mapping[str, Any]) -> Model:
+    """The given fields, in the order in which they are written."""
+    known = (*SOURCE_KEYS, *_aliases(section).values())
+    unknown = [key for key in source if key not in known]
+    if unknown:
+        raise Invalid(f'"{unknown[0][:80]}" is no field of a source', field=unknown[0], code="unknown_field")
+    fields: Model = {key: _plain(source[key]) for key in known if source.get(key) is not None}
+    if not isinstance(fields.get("id"), str):
+        raise Invalid("source ID is required", field="id", code="id_required")
+    if isinstance(fields.get("properties"), dict):
+        fields["properties"].pop(CONTENT, None)
+    return fields
+
+
+def _plain(value: Any) -> Any:
+    """Dicts and lists all the way down, so that values can be compared with what is read; copied on the way."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def _aliases(section: str) -> dict[str, str]:
+    """The other spelling of the globs in this section, for example `includedModels` for `includedItems`."""
+    noun = ITEM_ALIASES.get(section)
+    return {f"{which}Items": f"{which}{noun}" for which in ("included", "excluded")} if noun else {}
+
+
+def _spelled_as_in(existing: Model, section: str, key: str) -> str:
+    pairs = _aliases(section)
+    other = pairs.get(key) or next((name for name, alias in pairs.items() if alias == key), None)
+    return other if other is not None and existing.get(other) is not None else key
+
+
+def _sources(model: Model, section: str) -> list[Model]:
+    found = (model["catalogs"] or {}).get(section) or {}
+    return list(found.get("sources") or ())
+
+
+def _with_sources(model: Model, section: str, sources: list[Model]) -> Model:
+    catalogs = model["catalogs"] or {}
+    return {**model, "catalogs": {**catalogs, section: {**(catalogs.get(section) or {}), "sources": sources}}}
+
+
+def _index(sources: list[Model], source_id: str) -> int | None:
+    return next((index for index, source in enumerate(sources) if source["id"] == source_id), None)
+
+
+def _existing(sources: list[Model], section: str, source_id: str) -> int:
+    index = _index(sources, source_id)
+    if index is None:
+        raise NotFound(f'there is no source "{source_id[:80]}" in the section "{section[:80]}"')
+    return index

@@ -1,0 +1,58 @@
+"""The API document against the running server: whatever the document allows, and what it does not, is tried.
+
+All phases, all default checks and all inputs of schemathesis. Its check that valid input is accepted is replaced by one
+that differs in a single kind of answer, see schemathesis_checks.py.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server import ROOT, RunningServer, running, server_environ
+
+MAX_EXAMPLES = 4
+COMMAND = (sys.executable, "-m", "schemathesis.cli", "run")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_single_tenant(running_server: RunningServer, tmp_path: Path) -> None:
+    run_schemathesis(running_server, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_multi_tenant(tmp_path: Path) -> None:
+    env = {"CATALOG_TENANCY_MODE": "namespace", "CATALOG_NAMESPACES": "default,team-a"}
+    with running(tmp_path / "data", **env) as server:  # type: ignore[arg-type]
+        run_schemathesis(server, tmp_path)
+
+
+def run_schemathesis(server: RunningServer, folder: Path) -> None:
+    found = subprocess.run(
+        [
+            *(*COMMAND, f"{server.url}/openapi.json", f"--max-examples={MAX_EXAMPLES}", "--no-color"),
+            *("--checks=all", "--exclude-checks=positive_data_acceptance"),
+        ],
+        env={
+            **server_environ(folder),
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.http.schemathesis_checks",
+        },
+        cwd=folder,  # it keeps files beside itself
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # Lines of a kilobyte are hostile input; the reason stands in the short ones.
+    report = "\n".join(line[:300] for line in found.stdout.splitlines())
+    assert found.returncode == 0, report + found.stderr
+    tested = re.search(r"Tested:\s+(\d+)", found.stdout)
+    operations = sum(map(len, server.json("/openapi.json")["paths"].values()))
+    assert tested, report
+    assert int(tested[1]) == operations
