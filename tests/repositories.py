@@ -43,6 +43,7 @@ class Repository:
         path.mkdir(parents=True)
         repository = cls(path)
         repository.git("init", "--quiet", "--bare", "--template=")
+        repository.git("config", "core.compression", "0")
         repository.git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
         if files is not None:
             repository.commit(files, branch)

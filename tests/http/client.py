@@ -79,6 +79,7 @@ class Client:
         """What the file watcher does when anything may have changed."""
         loader = self.server.background._loader
         loader.retake_configuration()
+        loader._due = None
         loader.load()
 
     @property

@@ -23,7 +23,7 @@ from catalog_server.http.app import App, build_app
 from catalog_server.http.services import CacheSettings, Services
 from catalog_server.providers.yaml import YAMLProvider
 from catalog_server.settings import Settings
-from catalog_server.sources.paths import Roots
+from catalog_server.sources.paths import Roots, default_roots
 from catalog_server.telemetry import AccessLog
 
 
@@ -52,7 +52,7 @@ def build(settings: Settings, access_log: AccessLog, registry: Registry | None =
     """
     _refuse_unprotected(settings)
     registry = registry or discover()
-    engine = open_engine(parse_dsn(settings.database.dsn.reveal(), settings.database.type))
+    engine = _open_engine(settings)
     _make_data_dir(settings.paths.data_dir)
     health, configuration = Health(), Configuration()
     statuses = Statuses(engine, registry)
@@ -97,6 +97,13 @@ def _refuse_unprotected(settings: Settings) -> None:
             )
 
 
+def _open_engine(settings: Settings) -> Engine:
+    try:
+        return open_engine(parse_dsn(settings.database.dsn.reveal(), settings.database.type))
+    except Invalid as error:
+        raise Invalid(f"DATABASE_DSN or --db-dsn: {error.message}", field="DATABASE_DSN") from error
+
+
 def _make_data_dir(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,12 +113,20 @@ def _make_data_dir(folder: Path) -> None:
         ) from error
 
 
+def _roots(settings: Settings) -> Roots:
+    """The folders that sources may read from: as set, else those that belong to each sources file."""
+    if settings.paths.data_roots:
+        return Roots(settings.paths.data_roots)
+    folders = [path for file in settings.paths.sources for path in default_roots(file).paths]
+    return Roots(tuple(dict.fromkeys(folders)))
+
+
 def _build_refresher(settings: Settings, engine: Engine, statuses: Statuses) -> Refresher:
     return Refresher(
         writer=Writer(engine),
         statuses=statuses,
         providers={"yaml": YAMLProvider()},
-        roots=Roots(settings.paths.data_roots),
+        roots=_roots(settings),
         base=Path(settings.paths.sources[0]).absolute().parent,
         max_file_bytes=settings.limits.max_file_bytes,
     )

@@ -26,9 +26,10 @@ def watch(
 ) -> Iterator[set[Path]]:
     """Yield sets of files that changed, appeared or vanished, until `stop` is set.
 
-    An empty set is yielded about once a second: the caller may have something left to do.
+    An empty set is yielded about once a second: the caller may have something left to do. The first set holds every
+    file: what changed between the caller's reading and now would be missed for good otherwise.
     """
-    known = {path: stamp_of(path) for path in files()}
+    known: dict[Path, Stamp] = {}
     while not stop.is_set():
         watched = {folder for folder in folders() if folder.is_dir()}
         for _ in _alarms(watched, stop):

@@ -60,6 +60,9 @@ class Loader:
             Invalid: they are missing or wrong; nothing changed.
         """
         config, warnings = read_config(self.files, [plugin.section_key for plugin in self._registry])
+        if config == self._configuration.current:
+            self._configuration.problem = None
+            return
         for warning in warnings:
             log.warning("configuration", problem=warning)
         self._configuration.put(config)

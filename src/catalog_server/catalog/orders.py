@@ -29,7 +29,7 @@ def entity_order(index: Index, rules: ListRules, order_by: str, descending: bool
     found = _entity_order(index, given, descending) if given else None
     if found is None:
         if given and not rules.lenient_order:
-            raise _unknown(given, [*STANDARD, *index.names.known_names()])
+            raise _unknown(index, given)
         name = STANDARD[rules.default_order]
         return name, index.table.order(name)
     return found
@@ -138,7 +138,11 @@ def _split_suffix(given: str) -> tuple[str, ValueType | None]:
     return (base, SUFFIXES[suffix]) if base and suffix in SUFFIXES else (given, None)
 
 
-def _unknown(given: str, known: list[str]) -> Invalid:
-    near = nearest(given, known)
-    hint = f"; did you mean {near!r}?" if near else ""
+def _unknown(index: Index, given: str) -> Invalid:
+    declared = index.shape.kind.names.get(given)
+    if declared is not None:
+        hint = ", which is long text" if declared.scalar else ", which is an object"
+    else:
+        near = nearest(given, [*STANDARD, *index.names.known_names()])
+        hint = f"; did you mean {near!r}?" if near else ""
     return Invalid(f"cannot order by {given[:80]!r}{hint}", field="orderBy", code="order_field")

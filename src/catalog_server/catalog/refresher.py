@@ -25,6 +25,7 @@ from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey, Writer
 from catalog_server.errors import CatalogError, Conflict, Invalid, Unavailable
 from catalog_server.providers.base import Fetched, Provider
+from catalog_server.schema.kind import Kind
 from catalog_server.scope import Scope
 from catalog_server.sources.config import Source
 from catalog_server.sources.paths import Roots
@@ -73,7 +74,7 @@ class Refresher:
                 status = self._fail(key, held, f"internal error ({type(error).__name__}); the log has the details")
             status = replace(status, duration_ms=int((time.monotonic() - started) * 1000))
             if status != held:
-                log.info(
+                (log.warning if status.state == "error" else log.info)(
                     "source refreshed",
                     namespace=source.namespace,
                     plugin=plugin.name,
@@ -110,7 +111,7 @@ class Refresher:
             allowed = ", ".join(plugin.source_types)
             raise Invalid(f"source type {source.type!r} is not one that {plugin.name} takes: {allowed}", field="type")
         fetched = provider.fetch(source.properties, self._files(source))
-        fingerprint = _fingerprint(source, fetched)
+        fingerprint = _fingerprint(plugin.kind, source, fetched)
         if held is not None and held.state == "available" and held.fingerprint == fingerprint:
             return held
         return self._load(key, plugin, source, fetched, fingerprint)
@@ -182,15 +183,15 @@ def _status_of(batch: Batch, fingerprint: str) -> SourceStatus:
         fingerprint,
         last_refresh_time=now,
         last_refresh_status="success",
-        last_error=f"{batch.errors} items rejected" if batch.errors else None,
+        last_error=f"items rejected: {batch.errors}" if batch.errors else None,
         problems=tuple(batch.problems),
         updated_at=now,
     )
 
 
-def _fingerprint(source: Source, fetched: Fetched) -> str:
+def _fingerprint(kind: Kind, source: Source, fetched: Fetched) -> str:
     """Of all that decides what a refresh stores: the files, the globs, and the code that reads them."""
-    digest = hashlib.sha256(repr((__version__, source.type, source.included, source.excluded)).encode())
+    digest = hashlib.sha256(repr((__version__, kind.digest, source.type, source.included, source.excluded)).encode())
     digest.update(repr(_legacy_excluded(source)).encode())
     for file in fetched.files:
         digest.update(b"\0%s\0" % file.shown.encode("utf-8", "surrogateescape"))

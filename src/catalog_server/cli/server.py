@@ -26,6 +26,8 @@ def main() -> None:
     """Entry point of the command. Exit status 1: settings, sources or database are not usable."""
     settings = load_or_exit()
     is_json = set_up_logging(settings.logging.format, settings.logging.level)
+    for number in (signal.SIGTERM, signal.SIGINT):  # until uvicorn takes them over, and after it gave them back
+        signal.signal(number, _end)
     try:
         listener = open_socket(settings.server.listen)
         server = build(settings, AccessLog(is_json))
@@ -35,6 +37,11 @@ def main() -> None:
         sys.exit(f"catalog-server: cannot listen on {settings.server.listen}: {error.strerror or error}")
     _announce(settings, listener)
     sys.exit(serve(server, listener))
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """A stop that is asked for is a success, also before there is anything to stop."""
+    sys.exit(0)
 
 
 def serve(server: Server, listener: socket.socket) -> int:

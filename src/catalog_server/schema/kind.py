@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -87,6 +90,13 @@ class Kind:
         """All fields of the entity class, nested ones included; children that are not inline excepted."""
         hidden = {child.collection for child in self.children}
         return tuple(f for f in list_fields(self.entity) if f.attributes[0] not in hidden)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the code that the kind is declared in: content read by other code has to be read again."""
+        path = inspect.getsourcefile(self.entity)
+        source = Path(path).read_bytes() if path else msgspec.json.encode(msgspec.json.schema(self.entity))
+        return hashlib.sha256(source).hexdigest()
 
     @cached_property
     def file_keys(self) -> frozenset[str]:

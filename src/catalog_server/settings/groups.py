@@ -37,7 +37,6 @@ from catalog_server.settings.table import (
     Setting,
     active,
     default_data_dir,
-    default_data_roots,
     embedded_dsn,
     host_name,
     later,
@@ -87,14 +86,9 @@ class Paths:
         derive=default_data_dir,
     )
     """Must be writable. The user's data folder, so that a first run needs no privileges."""
-    data_roots: tuple[Path, ...] = active(
-        "CATALOG_DATA_ROOTS",
-        "the folder of each source file, `plugins` beside that folder, /plugins, /sample-repos",
-        PATHS,
-        "Folders that sources may read files from.",
-        derive=default_data_roots,
-    )
-    """An allow-list: a source must not read any file of the host. The default fits the shipped layout."""
+    data_roots: tuple[Path, ...] = active("CATALOG_DATA_ROOTS", "", PATHS, "Folders that sources may read files from.")
+    """An allow-list: a source must not read any file of the host. Unset: the folder of each sources file, `plugins` and
+    `sample-repos` beside it, /plugins and /sample-repos, which fits the shipped layout."""
     secrets_dir: Path | None = later("CATALOG_SECRETS_DIR", "", OPTIONAL_PATH, "Folder with secrets as <name>/<key>.")
     """Unset: secret references cannot be resolved from files. There is no folder that is safe to assume."""
 

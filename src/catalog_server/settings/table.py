@@ -72,12 +72,6 @@ def default_data_dir(values: Mapping[str, Any], environ: Mapping[str, str]) -> P
     )
 
 
-def default_data_roots(values: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Path, ...]:
-    folders = [Path(os.path.abspath(file)).parent for file in values["paths.sources"]]
-    beside = [root for folder in folders for root in (folder, folder.parent / "plugins")]
-    return tuple(dict.fromkeys([*beside, Path("/plugins"), Path("/sample-repos")]))
-
-
 def embedded_dsn(values: Mapping[str, Any], environ: Mapping[str, str]) -> Secret:
     return Secret("sqlite:///" + quote(str(values["paths.data_dir"] / "catalog.db")))
 

@@ -1,6 +1,7 @@
 """A worker process for the tests: `python -m tests.contract.jobs.process DSN FILE drain|hang COUNT`.
 
-Makes the file FILE.<pid> when it is ready, and appends a line to FILE for every job that it starts. `drain` ends when FILE has COUNT lines; `hang` never ends a job.
+Makes the file FILE.<pid> when it is ready, and appends a line to FILE for every job that it starts.
+`drain` ends when FILE has COUNT lines; `hang` never ends a job.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -157,17 +158,18 @@ def test_heartbeats_keep_a_job_that_takes_longer_than_the_claim_timeout(
     assert wait_for_state(queue, job, JobState.SUCCEEDED).attempt_count == 1
 
 
-def test_a_job_past_its_deadline_is_stopped_and_tried_again(queue: Queue, clock: ManualClock, start: Start) -> None:
+def test_a_job_past_its_deadline_is_stopped_and_tried_again(engine: Engine, clock: ManualClock, start: Start) -> None:
+    queue = build_queue(engine, clock, replace(LIMITS, run_limit_ms=TIMEOUT_MS // 2))
     run = Patient()
     job, _ = queue.enqueue(TEAM_A, "model", "a", "ann")
-    start(run)
+    start(run, on=queue)
     wait_until(lambda: run.jobs, "the job")
 
-    clock.advance(LIMITS.run_limit_ms)
+    clock.advance(TIMEOUT_MS // 2)
 
     waiting = wait_for_state(queue, job, JobState.QUEUED)
     assert run.stopped == ["deadline over"]
-    assert waiting.last_error == "not done within 3600 s"
+    assert waiting.last_error == "not done within 300 s"
     assert (waiting.attempt_count, waiting.next_attempt_at) == (1, clock.now + 2_500)
 
 

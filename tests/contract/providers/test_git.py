@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -15,65 +14,12 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from catalog_server.catalog.configuration import Files
-from catalog_server.errors import CatalogError, Invalid, TooLarge, Unavailable
+from catalog_server.errors import CatalogError, TooLarge, Unavailable
 from catalog_server.providers.base import Fetched
-from catalog_server.providers.git import PROTOCOLS, GitLimits, GitProgram, GitProvider
-from catalog_server.sources.paths import Roots
+from catalog_server.providers.git import GitProgram
+from tests.contract.providers.git_bench import A, B, GitBench
 from tests.repositories import LINK, MODULE, GitServer, Repository, Special, processes_with
 from tests.server import wait_until
-
-A, B = "agents: [{name: a}]\n", "agents: [{name: b}]\n"
-
-
-class Bench:
-    """A folder of repositories, the sources file beside it, and a provider with a folder for its mirrors."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.root = folder / "repositories"
-        self.mirrors = folder / "mirrors"
-        self.root.mkdir(exist_ok=True)
-        self.provider = self.build()
-
-    def build(self, program: GitProgram | None = None, **limits: Any) -> GitProvider:
-        return GitProvider(
-            self.mirrors,
-            GitLimits(**{"timeout_seconds": 20.0} | limits),
-            protocols=PROTOCOLS | {"http"},
-            program=program,
-        )
-
-    def repository(self, files: Any = None, name: str = "r.git") -> Repository:
-        return Repository.create(self.root / name, {"a.yaml": A} if files is None else files)
-
-    def fetch(self, url: str, provider: GitProvider | None = None, **properties: Any) -> Fetched:
-        files = Files(Roots((self.root,)), str(self.folder / "config/sources.yaml"), self.folder, 10**7)
-        return (provider or self.provider).fetch({"repoUrl": url, **properties}, files)
-
-    def refused(self, url: str, provider: GitProvider | None = None, **properties: Any) -> Invalid:
-        with pytest.raises(Invalid) as caught:
-            self.fetch(url, provider, **properties)
-        return caught.value
-
-    def kept(self) -> list[Path]:
-        """All that is left on disk when no fetch is under way, but for the lock files."""
-        return [path for path in self.mirrors.rglob("*") if path.is_file() and path.name != "lock"]
-
-    def mirror(self) -> Path:
-        (found,) = self.mirrors.glob("*/repository.git")
-        return found
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
-
-
-@pytest.fixture
-def server(bench: Bench) -> Iterator[GitServer]:
-    with GitServer(bench.root) as server:
-        yield server
 
 
 def names(fetched: Fetched) -> list[str]:
@@ -89,7 +35,7 @@ def commands_run(program: str, log: Path) -> GitProgram:
 
 
 class TestRevisions:
-    def test_default_branch_main_then_all_yaml_files(self, bench: Bench) -> None:
+    def test_default_branch_main_then_all_yaml_files(self, bench: GitBench) -> None:
         repository = bench.repository({"a.yaml": A, "x/y/b.yaml": B, "c.txt": "c", ".github/d.yaml": A})
         fetched = bench.fetch(repository.url)
         assert fetched.commit_sha == repository.heads["main"]
@@ -100,12 +46,12 @@ class TestRevisions:
         ]
         assert bench.provider.watched({}, cast(Any, None)) == ()
 
-    def test_path_relative_to_sources_file_then_same_repository(self, bench: Bench) -> None:
+    def test_path_relative_to_sources_file_then_same_repository(self, bench: GitBench) -> None:
         repository = bench.repository()
         for url in ("../repositories/r.git", str(repository.path), f"file://localhost{repository.path}"):
             assert bench.fetch(url).commit_sha == repository.heads["main"]
 
-    def test_branch_tag_and_commit_then_that_one(self, bench: Bench) -> None:
+    def test_branch_tag_and_commit_then_that_one(self, bench: GitBench) -> None:
         repository = bench.repository()
         first = repository.heads["main"]
         repository.git("tag", "light")
@@ -124,7 +70,7 @@ class TestRevisions:
                     name,
                 )
 
-    def test_unknown_revision_then_invalid_and_default_branch_named(self, bench: Bench) -> None:
+    def test_unknown_revision_then_invalid_and_default_branch_named(self, bench: GitBench) -> None:
         repository = Repository.create(bench.root / "r.git", {"a.yaml": A}, branch="trunk")
         repository.git("tag", "tree", "trunk^{tree}")
         error = bench.refused(repository.url)
@@ -134,11 +80,11 @@ class TestRevisions:
             error = bench.refused(repository.url, **given)
             assert (error.field, error.code) == (f"properties.{key}", "revision_missing"), name
 
-    def test_empty_repository_then_invalid(self, bench: Bench) -> None:
+    def test_empty_repository_then_invalid(self, bench: GitBench) -> None:
         repository = Repository.create(bench.root / "r.git")
         assert bench.refused(repository.url).code == "revision_missing"
 
-    def test_short_commit_when_ambiguous_then_invalid(self, bench: Bench, tmp_path: Path) -> None:
+    def test_short_commit_when_ambiguous_then_invalid(self, bench: GitBench, tmp_path: Path) -> None:
         """Two commits that begin alike are too rare to be made; git says so in these words."""
         bench.repository()
         script = tmp_path / "git.sh"
@@ -153,7 +99,7 @@ class TestRevisions:
 
 
 class TestUpdates:
-    def test_new_commit_then_picked_up(self, bench: Bench) -> None:
+    def test_new_commit_then_picked_up(self, bench: GitBench) -> None:
         repository = bench.repository()
         first = bench.fetch(repository.url)
         second_sha = repository.commit({"a.yaml": B})
@@ -161,14 +107,14 @@ class TestUpdates:
         assert (first.commit_sha, second.commit_sha) == (first.commit_sha, second_sha)
         assert second.files[0].data.decode() == B
 
-    def test_branch_rewritten_then_new_history(self, bench: Bench) -> None:
+    def test_branch_rewritten_then_new_history(self, bench: GitBench) -> None:
         repository = bench.repository()
         bench.fetch(repository.url, shallowClone=False)
         del repository.heads["main"]
         assert bench.fetch(repository.url, shallowClone=False).commit_sha != repository.commit({"b.yaml": B})
         assert names(bench.fetch(repository.url, shallowClone=False)) == ["b.yaml"]
 
-    def test_nothing_new_then_nothing_is_fetched(self, bench: Bench, tmp_path: Path) -> None:
+    def test_nothing_new_then_nothing_is_fetched(self, bench: GitBench, tmp_path: Path) -> None:
         repository = bench.repository()
         log = tmp_path / "git.log"
         provider = bench.build(commands_run("git", log))
@@ -179,14 +125,14 @@ class TestUpdates:
         assert " fetch " not in log.read_text()
         assert len(log.read_text().splitlines()) == 4
 
-    def test_branch_deleted_then_invalid_and_mirror_not_asked(self, bench: Bench) -> None:
+    def test_branch_deleted_then_invalid_and_mirror_not_asked(self, bench: GitBench) -> None:
         repository = bench.repository()
         repository.commit({"b.yaml": B}, "feature")
         bench.fetch(repository.url, branch="feature")
         repository.git("branch", "-D", "feature")
         assert bench.refused(repository.url, branch="feature").code == "revision_missing"
 
-    def test_repository_deleted_then_invalid_even_for_a_known_commit(self, bench: Bench, server: GitServer) -> None:
+    def test_repository_deleted_then_invalid_even_for_a_known_commit(self, bench: GitBench, server: GitServer) -> None:
         repository = bench.repository()
         commit = repository.heads["main"]
         for url in (repository.url, f"{server.url}/r.git"):
@@ -195,7 +141,7 @@ class TestUpdates:
         assert bench.refused(repository.url, commit=commit).code == "path_missing"
         assert bench.refused(f"{server.url}/r.git", commit=commit).code == "repository_missing"
 
-    def test_many_changes_then_mirror_starts_again(self, bench: Bench) -> None:
+    def test_many_changes_then_mirror_starts_again(self, bench: GitBench) -> None:
         repository = bench.repository()
         bench.fetch(repository.url)
         packs = bench.mirror() / "objects/pack"
@@ -235,23 +181,30 @@ class TestDamage:
     def write_nonsense(self, mirror: Path) -> None:
         (mirror / "config").write_text("[core\n")
 
-    @pytest.mark.parametrize("key", ["branch", "commit"])
     @pytest.mark.parametrize(
-        "damage",
-        ["truncate_packs", "flip_a_byte", "remove_head", "remove_objects", "leave_lock", "write_nonsense"],
+        ("damage", "key"),
+        [
+            *(("truncate_packs", "branch"), ("flip_a_byte", "branch"), ("remove_head", "branch")),
+            *(("remove_objects", "branch"), ("write_nonsense", "branch")),
+            *(("truncate_packs", "commit"), ("remove_objects", "commit")),
+        ],
     )
-    def test_damaged_mirror_then_made_again(self, bench: Bench, damage: str, key: str) -> None:
+    def test_damaged_mirror_then_made_again(self, bench: GitBench, damage: str, key: str) -> None:
         repository = bench.repository({"a.yaml": A, "b.yaml": os.urandom(5000).hex()})
         wanted: dict[str, Any] = {key: "main" if key == "branch" else repository.heads["main"]}
         first = bench.fetch(repository.url, **wanted)
         getattr(self, damage)(bench.mirror())
         assert bench.fetch(repository.url, **wanted) == first
-        if key == "branch":
-            second = repository.commit({"a.yaml": B})
-            getattr(self, damage)(bench.mirror())
-            assert bench.fetch(repository.url).commit_sha == second
 
-    def test_killed_server_then_its_left_overs_go(self, bench: Bench) -> None:
+    @pytest.mark.parametrize("damage", ["truncate_packs", "leave_lock"])
+    def test_damaged_mirror_when_there_is_news_then_made_again(self, bench: GitBench, damage: str) -> None:
+        repository = bench.repository()
+        bench.fetch(repository.url)
+        commit = repository.commit({"a.yaml": B})
+        getattr(self, damage)(bench.mirror())
+        assert bench.fetch(repository.url).commit_sha == commit
+
+    def test_killed_server_then_its_left_overs_go(self, bench: GitBench) -> None:
         repository = bench.repository()
         bench.fetch(repository.url)
         repository.commit({"a.yaml": B})
@@ -262,14 +215,14 @@ class TestDamage:
         bench.fetch(repository.url)
         assert not any(path.exists() for path in left)
 
-    def test_folder_for_mirrors_not_writable_then_unavailable(self, bench: Bench) -> None:
+    def test_folder_for_mirrors_not_writable_then_unavailable(self, bench: GitBench) -> None:
         repository = bench.repository()
         bench.mirrors.write_text("a file")
         with pytest.raises(Unavailable, match="folder for mirrors") as caught:
             bench.fetch(repository.url)
         assert str(bench.mirrors) not in caught.value.message
 
-    def test_no_git_then_unavailable(self, bench: Bench) -> None:
+    def test_no_git_then_unavailable(self, bench: GitBench) -> None:
         repository = bench.repository()
         with pytest.raises(Unavailable, match="not installed"):
             bench.fetch(repository.url, bench.build(GitProgram(git="/nowhere/git")))
@@ -291,15 +244,15 @@ class TestFiles:
             ("**/x/*", "data/x/d.yaml"),
         ],
     )
-    def test_glob_then_files_as_in_the_spec(self, bench: Bench, globs: Any, expected: str) -> None:
+    def test_glob_then_files_as_in_the_spec(self, bench: GitBench, globs: Any, expected: str) -> None:
         repository = bench.repository(dict.fromkeys(self.FILES, A))
         assert names(bench.fetch(repository.url, path=globs)) == expected.split()
 
-    def test_no_match_then_invalid(self, bench: Bench) -> None:
+    def test_no_match_then_invalid(self, bench: GitBench) -> None:
         error = bench.refused(bench.repository().url, path="agents/*.yaml")
         assert (error.field, error.code) == ("properties.path", "no_files")
 
-    def test_odd_names_and_contents_then_exact(self, bench: Bench) -> None:
+    def test_odd_names_and_contents_then_exact(self, bench: GitBench) -> None:
         data = bytes(range(256)) * 300
         files = {"ä ö.yaml": data, "empty.yaml": b"", "same.yaml": data, "-x.yaml": "x", "bad\udcff.yaml": "y"}
         fetched = bench.fetch(bench.repository(files).url)
@@ -309,7 +262,7 @@ class TestFiles:
             **{"-x.yaml": b"x", "bad\\xff.yaml": b"y"},
         }
 
-    def test_attributes_of_the_repository_then_no_filter_runs(self, bench: Bench, tmp_path: Path) -> None:
+    def test_attributes_of_the_repository_then_no_filter_runs(self, bench: GitBench, tmp_path: Path) -> None:
         pointer = "version https://git-lfs.github.com/spec/v1\n"
         attributes = "*.yaml filter=lfs text eol=crlf ident working-tree-encoding=UTF-16\n"
         repository = bench.repository({"a.yaml": pointer, ".gitattributes": attributes})
@@ -317,14 +270,14 @@ class TestFiles:
         assert bench.fetch(repository.url).files[0].data.decode() == pointer
         assert not (tmp_path / "smudged").exists()
 
-    def test_symbolic_link_then_invalid_and_named(self, bench: Bench) -> None:
+    def test_symbolic_link_then_invalid_and_named(self, bench: GitBench) -> None:
         repository = bench.repository({"a.yaml": A, "x/passwd.yaml": Special(LINK, "/etc/passwd")})
         error = bench.refused(repository.url)
         assert error.code == "symlink_refused"
         assert "x/passwd.yaml" in error.message
         assert names(bench.fetch(repository.url, path="*.yaml")) == ["a.yaml"]
 
-    def test_submodule_then_skipped(self, bench: Bench) -> None:
+    def test_submodule_then_skipped(self, bench: GitBench) -> None:
         modules = '[submodule "m"]\n\tpath = m.yaml\n\turl = http://127.0.0.1:1/never\n'
         files = {"a.yaml": A, "m.yaml": Special(MODULE, "a" * 40), ".gitmodules": modules}
         assert names(bench.fetch(bench.repository(files).url)) == ["a.yaml"]
@@ -340,14 +293,16 @@ class TestLimits:
             ({"listing_bytes": 100}, "content_too_large", "more than 100 bytes"),
         ],
     )
-    def test_over_a_limit_then_too_large(self, bench: Bench, limits: dict[str, Any], code: str, problem: str) -> None:
+    def test_over_a_limit_then_too_large(
+        self, bench: GitBench, limits: dict[str, Any], code: str, problem: str
+    ) -> None:
         repository = bench.repository({"a.yaml": A, "b.yaml": "b" * 600, "c.yaml": "c" * 450})
         with pytest.raises(TooLarge, match=problem) as caught:
             bench.fetch(repository.url, bench.build(**limits))
         assert caught.value.code == code
         assert len(bench.fetch(repository.url).files) == 3
 
-    def test_large_repository_then_cut_off_early_and_nothing_kept(self, bench: Bench, server: GitServer) -> None:
+    def test_large_repository_then_cut_off_early_and_nothing_kept(self, bench: GitBench, server: GitServer) -> None:
         bench.repository({"a.yaml": A, "big.bin": os.urandom(30_000_000)})
         server.chunk_pause_seconds = 0.004  # some 15 MB/s
         started = time.monotonic()
@@ -358,7 +313,7 @@ class TestLimits:
         assert server.sent_bytes < 20_000_000
         assert bench.kept() == []
 
-    def test_mirror_grown_over_time_then_one_new_start(self, bench: Bench) -> None:
+    def test_mirror_grown_over_time_then_one_new_start(self, bench: GitBench) -> None:
         repository = bench.repository({"a.yaml": os.urandom(700_000)})
         provider = bench.build(repository_bytes=1_000_000)
         bench.fetch(repository.url, provider)
@@ -367,7 +322,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("use_property", [True, False])
     def test_hanging_server_then_unavailable_in_time_and_no_process_left(
-        self, bench: Bench, server: GitServer, use_property: bool
+        self, bench: GitBench, server: GitServer, use_property: bool
     ) -> None:
         bench.repository()
         server.delay_seconds = 30
@@ -379,7 +334,7 @@ class TestLimits:
         wait_until("the git processes to be gone", lambda: not processes_with(server.url))
         assert bench.fetch(bench.root.joinpath("r.git").as_uri()).files
 
-    def test_tree_bomb_then_too_large(self, bench: Bench) -> None:
+    def test_tree_bomb_then_too_large(self, bench: GitBench) -> None:
         repository = bench.repository()
         blob = repository.git("hash-object", "-w", "--stdin", given=b"x")
         kind, child = "100644 blob", blob
@@ -395,14 +350,14 @@ class TestLimits:
 
 
 class TestTogether:
-    def test_threads_on_one_repository_then_all_served(self, bench: Bench) -> None:
+    def test_threads_on_one_repository_then_all_served(self, bench: GitBench) -> None:
         repository = bench.repository()
         other = repository.commit({"b.yaml": B}, "other")
         with ThreadPoolExecutor(6) as pool:
             found = [pool.submit(bench.fetch, repository.url, branch=name) for name in ("main", "other") * 3]
         assert [one.result().commit_sha for one in found] == [repository.heads["main"], other] * 3
 
-    def test_mirror_held_too_long_then_unavailable(self, bench: Bench, server: GitServer) -> None:
+    def test_mirror_held_too_long_then_unavailable(self, bench: GitBench, server: GitServer) -> None:
         bench.repository()
         server.delay_seconds = 3
         url = f"{server.url}/r.git"
@@ -421,7 +376,7 @@ class TestAccess:
     def outside(self, tmp_path: Path) -> Repository:
         return Repository.create(tmp_path / "outside.git", {"a.yaml": A})
 
-    def test_repository_outside_the_roots_then_refused(self, bench: Bench, outside: Repository) -> None:
+    def test_repository_outside_the_roots_then_refused(self, bench: GitBench, outside: Repository) -> None:
         (bench.root / "link").symlink_to(outside.path)
         linked = bench.root / "tree"
         linked.mkdir()
@@ -430,7 +385,7 @@ class TestAccess:
             assert bench.refused(url).code == "path_outside_roots", url
         assert bench.kept() == []
 
-    def test_repository_that_leads_outside_then_refused(self, bench: Bench, outside: Repository) -> None:
+    def test_repository_that_leads_outside_then_refused(self, bench: GitBench, outside: Repository) -> None:
         worktree = bench.root / "tree"
         worktree.mkdir()
         (worktree / ".git").write_text(f"gitdir: {outside.path}\n")
@@ -446,12 +401,12 @@ class TestAccess:
         assert error.code == "path_outside_roots"
         assert str(outside.path) not in error.message
 
-    def test_folder_without_repository_then_refused(self, bench: Bench) -> None:
+    def test_folder_without_repository_then_refused(self, bench: GitBench) -> None:
         (bench.root / "empty").mkdir()
         assert bench.refused(str(bench.root / "empty")).code == "repository_missing"
         assert bench.refused(str(bench.root / "missing")).code == "path_missing"
 
-    def test_inner_repository_of_a_bare_one_then_not_taken_instead(self, bench: Bench) -> None:
+    def test_inner_repository_of_a_bare_one_then_not_taken_instead(self, bench: GitBench) -> None:
         repository = bench.repository()
         inner = Repository.create(repository.path / ".git", {"inner.yaml": A})
         assert bench.fetch(repository.url).commit_sha == inner.heads["main"]
@@ -459,13 +414,13 @@ class TestAccess:
         assert bench.fetch(repository.url).commit_sha != innermost.heads["main"]
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-    def test_repository_of_another_user_then_read(self, bench: Bench) -> None:
+    def test_repository_of_another_user_then_read(self, bench: GitBench) -> None:
         repository = bench.repository(name='r " $x.git')
         for path in (repository.path, *repository.path.rglob("*")):
             os.chown(path, 12345, 12345)
         assert bench.fetch(str(repository.path)).commit_sha == repository.heads["main"]
 
-    def test_commands_in_a_repository_then_not_run(self, bench: Bench, tmp_path: Path) -> None:
+    def test_commands_in_a_repository_then_not_run(self, bench: GitBench, tmp_path: Path) -> None:
         repository = bench.repository()
         mark = tmp_path / "was-run"
         script = f"#!/bin/sh\ntouch {mark}\n"
@@ -486,7 +441,9 @@ class TestAccess:
         bench.fetch(repository.url, shallowClone=False)
         assert not mark.exists()
 
-    def test_missing_objects_of_a_partial_repository_then_not_fetched_by_it(self, bench: Bench, tmp_path: Path) -> None:
+    def test_missing_objects_of_a_partial_repository_then_not_fetched_by_it(
+        self, bench: GitBench, tmp_path: Path
+    ) -> None:
         mark = tmp_path / "was-run"
         repository = bench.repository()
         blob = repository.git("rev-parse", "main:a.yaml")
@@ -513,7 +470,9 @@ class TestAccess:
             {"path": "--output=MARK"},
         ],
     )
-    def test_option_in_a_property_then_refused(self, bench: Bench, tmp_path: Path, properties: dict[str, Any]) -> None:
+    def test_option_in_a_property_then_refused(
+        self, bench: GitBench, tmp_path: Path, properties: dict[str, Any]
+    ) -> None:
         mark = tmp_path / "mark"
         given: dict[str, Any] = {key: value.replace("MARK", str(mark)) for key, value in properties.items()}
         url = given.pop("repoUrl", None) or bench.repository().url
@@ -521,7 +480,7 @@ class TestAccess:
         assert not mark.exists()
 
 
-def test_sample_repository_then_its_agents(bench: Bench) -> None:
+def test_sample_repository_then_its_agents(bench: GitBench) -> None:
     """What catalog/sample-repos holds, built by tools/make_sample_repo.py."""
     root = Path(__file__).parents[3]
     tool = [sys.executable, str(root / "tools/make_sample_repo.py"), "--target", str(bench.root / "agents-repo")]

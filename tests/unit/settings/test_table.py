@@ -29,14 +29,10 @@ class TestFolders:
             load([], {})
         assert load([], {"CATALOG_DATA_DIR": "/data"}).paths.data_dir == Path("/data")
 
-    def test_data_roots_follow_the_sources(self) -> None:
-        assert read().paths.data_roots == (Path("/config"), Path("/plugins"), Path("/sample-repos"))
-        roots = read(["--sources", "a/b/sources.yaml"]).paths.data_roots
-        assert roots[:2] == (Path("a/b").absolute(), Path("a/plugins").absolute())
+    def test_data_roots_when_unset_then_are_left_to_the_layout(self) -> None:
+        assert read().paths.data_roots == ()
         assert read(CATALOG_DATA_ROOTS="/x,/y").paths.data_roots == (Path("/x"), Path("/y"))
 
-
-class TestDerivedDefaults:
     def test_lease_namespace_follows_the_pod(self) -> None:
         assert read(POD_NAMESPACE="ml").leader_election.lease_namespace == "ml"
         both = read(POD_NAMESPACE="ml", CATALOG_LEADER_LEASE_NAMESPACE="locks")

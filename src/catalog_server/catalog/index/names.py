@@ -115,6 +115,6 @@ class KindNames:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The name that was probably meant."""
-    by_folded = {one.casefold(): one for one in known}
+    by_folded = {one.casefold(): one for one in known if one != name}
     found = difflib.get_close_matches(name.casefold(), by_folded, n=1)
     return by_folded[found[0]] if found else None

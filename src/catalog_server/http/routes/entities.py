@@ -75,50 +75,41 @@ def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
 
 
 def _by_name(services: Services, plugin: Plugin) -> list[Route]:
-    kind, tag, reader = plugin.kind, plugin.display_name, services.reader
+    kind = plugin.kind
 
     def get_entity(request: Request) -> Response:
         check_loaded(services)
         is_asset = parse_choice(request, "view", ("native", "asset"), "native") == "asset"
-        document = reader.get(request.scope, plugin, decode_name(request), request.first("sourceId") or None)
+        name, source_id = decode_name(request), request.first("sourceId") or None
+        document = services.reader.get(request.scope, plugin, name, source_id)
         return entity_response(services, plugin, request, document, is_asset)
 
+    operation = Operation(
+        f"Get one {kind.noun}",
+        plugin.display_name,
+        (SOURCE_ID, VIEW),
+        {200: viewed(entity_schema(kind), ASSET_SCHEMA)},
+        (400, 404, 503),
+    )
+    template = f"{plugin.list_path}/{{name}}"
+    routes = [Route(template, get_entity, operation, version=version_of(services, plugin), errors="text")]
+    return [*routes, _dependencies(services, plugin)] if services.links.has_links(plugin) else routes
+
+
+def _dependencies(services: Services, plugin: Plugin) -> Route:
     def get_dependencies(request: Request) -> Response:
         check_loaded(services)
         source_id = request.first("sourceId") or None
         return json_response(services.links.describe(request.scope, plugin, decode_name(request), source_id))
 
-    routes = [
-        Route(
-            f"{plugin.list_path}/{{name}}",
-            get_entity,
-            Operation(
-                f"Get one {kind.noun}",
-                tag,
-                (SOURCE_ID, VIEW),
-                {200: viewed(entity_schema(kind), ASSET_SCHEMA)},
-                (400, 404, 503),
-            ),
-            version=version_of(services, plugin),
-            errors="text",
-        )
-    ]
-    if services.links.has_links(plugin):
-        routes.append(
-            Route(
-                f"{plugin.list_path}/{{name}}/dependencies",
-                get_dependencies,
-                Operation(
-                    f"What one {kind.noun} depends on",
-                    tag,
-                    (SOURCE_ID,),
-                    {200: {"type": "object", "required": ["links", "unresolved", "cycles"]}},
-                    (400, 404, 503),
-                ),
-                errors="text",
-            )
-        )
-    return routes
+    operation = Operation(
+        f"What one {plugin.kind.noun} depends on",
+        plugin.display_name,
+        (SOURCE_ID,),
+        {200: {"type": "object", "required": ["links", "unresolved", "cycles"]}},
+        (400, 404, 503),
+    )
+    return Route(f"{plugin.list_path}/{{name}}/dependencies", get_dependencies, operation, errors="text")
 
 
 def check_loaded(services: Services) -> None:
