@@ -214,6 +214,22 @@ def test_a_sources_file_that_goes_away_keeps_everything(site: Site) -> None:
     wait_until("the repair", lambda: not site.config_error(), SECONDS)
 
 
+def test_an_edit_during_the_start_is_not_lost(tmp_path: Path) -> None:
+    """`a` is read first; while `b` keeps the server busy, `a` changes."""
+    small = write_catalog(tmp_path / "a.yaml", "agents", named("one"))
+    big = write_catalog(tmp_path / "b.yaml", "skills", named(*(f"skill-{n}" for n in range(10_000))))
+    sources = write_sources(
+        tmp_path / "s.yaml", {"skills": [{"id": "z", "path": big}], "agents": [{"id": "a", "path": small}]}
+    )
+    agents = "/api/agents_catalog/v1alpha1/agents"
+    with running(tmp_path / "data", sources, wait=False) as server:
+        wait_until("the first source", lambda: server.logged("source refreshed", source="a"), 60)
+        write_catalog(small, "agents", named("two"))
+        assert server.readiness()[0] == 503
+        server.wait_for_ready()
+        wait_until("the edit", lambda: server.names(agents) == ["two"], SECONDS)
+
+
 def test_watching_can_be_off(tmp_path: Path) -> None:
     file = write_catalog(tmp_path / "skills.yaml", "skills", named("one"))
     sources = write_sources(tmp_path / "s.yaml", {"skills": [{"id": "s", "path": file}]})

@@ -19,9 +19,9 @@ from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.jobs.context import JobCanceled, JobContext, StopCause
 from catalog_server.jobs.job import Job, JobResult
 from catalog_server.jobs.queue import Queue
+from catalog_server.settings import Jobs
 
 Run = Callable[[Job, JobContext], JobResult]
-_MAX_POLL_SECONDS = 0.5  # an idle replica starts a job of another one within a second, claiming included
 _RETRY_SECONDS = 1.0
 _JOIN_SECONDS = 5.0
 
@@ -32,14 +32,19 @@ log = structlog.get_logger(__name__)
 class Pace:
     """How often the threads look. In seconds."""
 
-    poll: float = _MAX_POLL_SECONDS
-    """For jobs that other replicas enqueued; those of this process wake the workers."""
+    poll: float = 0.5
+    """For jobs that other replicas enqueued (`wake` tells of our own): an idle worker starts one within a second."""
     watch: float = 1.0
     """For a request to cancel a running job; also how old its visible progress may be."""
     recover: float = 5.0
     """For stuck jobs."""
     prune: float = 60.0
     """For jobs past their retention."""
+
+    @classmethod
+    def of(cls, settings: Jobs) -> Pace:
+        """Stuck jobs are looked for at the poll interval of the settings, but at least every minute."""
+        return cls(recover=min(settings.poll_interval_seconds, 60.0))
 
 
 _PACE = Pace()
@@ -82,7 +87,8 @@ class Workers:
         self._awake.set()
         self._slots.release()  # the claiming thread may be waiting for one
         ends_at = time.monotonic() + grace_seconds
-        self._loops[0].join(_JOIN_SECONDS)
+        for claiming in self._loops[:1]:
+            claiming.join(_JOIN_SECONDS)
         running = self._snapshot()
         for context in running:
             context.stop(StopCause.SHUTDOWN)
@@ -111,7 +117,7 @@ class Workers:
                 self._begin(job)
                 continue
             self._slots.release()
-            self._awake.wait(min(self._pace.poll, _MAX_POLL_SECONDS))
+            self._awake.wait(self._pace.poll)
             # Cleared before the next claim: a job enqueued from now on sets it again, one enqueued before is found.
             self._awake.clear()
 
@@ -127,6 +133,8 @@ class Workers:
         thread = threading.Thread(target=self._work, args=(context,), name=f"job-{job.id}", daemon=True)
         with self._lock:
             self._running[context] = thread
+        if self._stopping.is_set():  # the claim took so long that `stop` has not seen this job
+            context.stop(StopCause.SHUTDOWN)
         thread.start()
 
     # --- running ---

@@ -33,7 +33,6 @@ _CONFIG: Final = (
     "core.attributesFile=/dev/null",
     "core.bigFileThreshold=16m",  # larger blobs are streamed to disk, not unpacked in memory
     "credential.helper=",
-    "fetch.fsckObjects=false",
     "fetch.recurseSubmodules=false",
     "fetch.unpackLimit=1",  # one pack per fetch: few files, and its size can be watched
     "fetch.writeCommitGraph=false",

@@ -16,13 +16,14 @@ from catalog_server.providers.git_source import GitSource
 _LONGEST_REASON: Final = 300
 _USER_INFORMATION: Final = re.compile(r"(?<=://)[^/@\s]*@")
 _TELLING: Final = re.compile(r"(?:fatal|error|remote error|ERROR|ssh): ")
+_NO_REASON: Final = "fatal: Could not read from remote repository."
 
 # (pattern, problem, code): the first pattern that is found decides. Without a code the remote is at fault, and trying
 # again may help.
 _CLASSES: Final = (
     (r"Could not resolve|Name or service not known|name resolution", "the host of the repository is unknown", ""),
     (r"SSL certificate|certificate verif|SSL_|gnutls|TLS connect", "the certificate of the host is not trusted", ""),
-    (r"cannot run|exec format error", "the ssh program is not installed", ""),
+    (r"cannot run|(?m:: (command )?not found$)", "the ssh program is not installed", ""),
     (r"timed out|Operation too slow", "the host of the repository does not answer in time", ""),
     (
         r"Failed to connect|Couldn't connect|Connection (refused|reset)|No route to host|Network is unreachable",
@@ -87,5 +88,6 @@ def sanitise(text: str, secrets: Iterable[str], hidden: Mapping[str, str]) -> st
     for path in sorted(hidden, key=len, reverse=True):
         text = text.replace(path, hidden[path])
     lines = ["".join(filter(str.isprintable, line)).strip() for line in re.split(r"[\r\n]", text)]
-    telling = [line for line in lines if _TELLING.match(line)] or [line for line in lines if line]
-    return (telling[0] if telling else "no reason given")[:_LONGEST_REASON]
+    # Of several lines the first that is a complaint; the one that ends every ssh failure says nothing.
+    found = sorted(filter(None, lines), key=lambda line: (line == _NO_REASON, _TELLING.match(line) is None))
+    return found[0][:_LONGEST_REASON] if found else "no reason given"

@@ -155,6 +155,8 @@ class _Rewriter:
             has_gaps = any(entry.value.start == entry.value.end for entry in node.entries)
             if self._text[node.start] != bracket or has_gaps:
                 raise _WriteWholeError
+        elif any(self._text[self._line_start(entry.start) : entry.start].strip(" -") for entry in node.entries):
+            raise _WriteWholeError  # `? key`: the key does not stand where the mapping does
 
     # The changes themselves.
 
@@ -180,22 +182,14 @@ class _Rewriter:
             raise _WriteWholeError
         if not node.is_flow:
             return [self._without_lines(entry) for entry in entries]
-        if len(entries) > 1:
-            raise _WriteWholeError
-        return [self._without_text(node, entry) for entry in entries]
+        gone = {entry.start for entry in entries}
+        return [splice for entry in entries if (splice := _without_text(node, entry, gone)) is not None]
 
     def _without_lines(self, entry: Entry) -> _Splice:
         start = self._line_start(entry.start)
         if self._text[start : entry.start].strip(" "):
             raise _WriteWholeError
         return _Splice(start, self._next_line(entry.value.end), "")
-
-    def _without_text(self, node: Node, entry: Entry) -> _Splice:
-        """The entry of a flow collection with one of the commas beside it."""
-        index = node.entries.index(entry)
-        if index:
-            return _Splice(node.entries[index - 1].value.end, entry.value.end, "")
-        return _Splice(_flow_start(node, entry), _flow_start(node, node.entries[1]), "")
 
     def _insertion(self, after: Node, lines: list[str], column: int) -> _Splice:
         """`lines` on lines of their own, after the one on which `after` ends."""
@@ -244,6 +238,20 @@ class _Rewriter:
         if end < len(self._text):
             raise _WriteWholeError
         return end
+
+
+def _without_text(node: Node, entry: Entry, gone: set[int]) -> _Splice | None:
+    """A run of entries of a flow collection with one of the commas beside it; None but for the first of the run."""
+    index = node.entries.index(entry)
+    if index and node.entries[index - 1].start in gone:
+        return None
+    end = next((one for one in range(index, len(node.entries)) if node.entries[one].start not in gone), None)
+    if index:
+        last = node.entries[-1 if end is None else end - 1]
+        return _Splice(node.entries[index - 1].value.end, last.value.end, "")
+    if end is None:
+        raise _WriteWholeError
+    return _Splice(_flow_start(node, entry), _flow_start(node, node.entries[end]), "")
 
 
 def _flow_start(node: Node, entry: Entry) -> int:

@@ -204,6 +204,8 @@ def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def test_any_sequence_of_calls_leaves_queue_and_model_equal(sqlite_engine: Engine) -> None:
-    run_state_machine_as_test(
-        lambda: QueueMachine(sqlite_engine), settings=settings(max_examples=20, stateful_step_count=40, database=None)
-    )
+    class BoundMachine(QueueMachine):
+        def __init__(self) -> None:
+            super().__init__(sqlite_engine)
+
+    run_state_machine_as_test(BoundMachine, settings=settings(max_examples=20, stateful_step_count=40, database=None))

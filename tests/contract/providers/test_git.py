@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
@@ -44,7 +45,8 @@ class TestRevisions:
             ("a.yaml", A),
             ("x/y/b.yaml", B),
         ]
-        assert bench.provider.watched({}, cast(Any, None)) == ()
+        assert bench.provider.watched({}, bench.files) == ()
+        assert bench.provider.sync_interval({"syncInterval": "5m"}) == timedelta(minutes=5)
 
     def test_path_relative_to_sources_file_then_same_repository(self, bench: GitBench) -> None:
         repository = bench.repository()
@@ -65,10 +67,8 @@ class TestRevisions:
         }
         for (key, name), commit in wanted.items():
             for shallow in (True, False):
-                assert bench.fetch(repository.url, **{key: name}, shallowClone=shallow).commit_sha == commit, (
-                    key,
-                    name,
-                )
+                given: dict[str, Any] = {key: name, "shallowClone": shallow}
+                assert bench.fetch(repository.url, **given).commit_sha == commit, given
 
     def test_unknown_revision_then_invalid_and_default_branch_named(self, bench: GitBench) -> None:
         repository = Repository.create(bench.root / "r.git", {"a.yaml": A}, branch="trunk")

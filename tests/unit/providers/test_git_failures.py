@@ -21,6 +21,8 @@ SOURCE = GitSource(URL, Address("https", URL), Revision("tag", "v1"), PathGlobs(
         (f"fatal: unable to access '{URL}/': The requested URL returned error: 503", None, None),
         (f"fatal: unable to access '{URL}/': SSL certificate problem: self-signed certificate", None, None),
         ("fatal: the remote end hung up unexpectedly", None, None),
+        ("sh: 1: ssh: not found\nfatal: Could not read from remote", None, None),
+        ("error: cannot run ssh: No such file or directory", None, None),
         (f"fatal: Authentication failed for '{URL}/'", "access_refused", "properties.repoUrl"),
         ("fatal: could not read Username for 'https://x': terminal prompts disabled", "access_refused", None),
         ("git@x: Permission denied (publickey).\nfatal: Could not read from remote", "access_refused", None),
@@ -53,4 +55,7 @@ def test_shown_text_then_without_secrets_names_and_paths() -> None:
     assert found == "fatal: https://host/r and ***, *** in the work[0m"
     assert len(sanitise("fatal: " + "x" * 1000, [], {})) == 300
     assert sanitise("  \nplain words", [], {}) == "plain words"
+    assert sanitise(
+        "host: Permission denied (publickey).\nfatal: Could not read from remote repository.\n", [], {}
+    ) == ("host: Permission denied (publickey).")
     assert sanitise("", [], {}) == "no reason given"

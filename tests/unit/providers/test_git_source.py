@@ -57,7 +57,10 @@ def test_only_url_then_defaults() -> None:
         (URL, Address("https", URL, "https://git.example.com")),
         ("HTTPS://Host:8443/r", Address("https", "https://Host:8443/r", "https://Host:8443")),
         ("https://org@dev.test/r", Address("https", "https://org@dev.test/r", "https://dev.test", "org")),
-        ("https://[2001:db8::1]:8443/r", Address("https", "https://[2001:db8::1]:8443/r", "https://[2001:db8::1]:8443")),
+        (
+            "https://[2001:db8::1]:8443/r",
+            Address("https", "https://[2001:db8::1]:8443/r", "https://[2001:db8::1]:8443"),
+        ),
         ("ssh://git@host:2222/team/r.git", Address("ssh", "ssh://git@host:2222/team/r.git", "ssh://host:2222", "git")),
         ("git@host.example.com:team/r.git", Address("ssh", "git@host.example.com:team/r.git")),
     ],

@@ -15,7 +15,26 @@ from catalog_server.schema.yaml_rewriter import is_same
 from catalog_server.schema.yaml_writer import Style, block_lines, flow_text, scalar_text
 
 TRICKY = (
-    *("", " ", "a ", " a", "null", "~", "Null", "true", "FALSE", "yes", "No", "on", "y", "1", "-1", "+1", "0x1F", "0o7"),
+    *(
+        "",
+        " ",
+        "a ",
+        " a",
+        "null",
+        "~",
+        "Null",
+        "true",
+        "FALSE",
+        "yes",
+        "No",
+        "on",
+        "y",
+        "1",
+        "-1",
+        "+1",
+        "0x1F",
+        "0o7",
+    ),
     *("1e5", "1.0", ".5", "1.", ".inf", "-.INF", ".nan", "2031-04-01", "12:30", "1_000", "0777", "- a", "-", "--- a"),
     *("...", "a: b", "a:", "a #b", "#a", "a#b", "*a", "&a", "!a", "%a", "@a", "`a", "|", ">", "[", "{a}", "a, b", "<<"),
     *('"', "'a'", "a'b", "\\", "\n", "a\nb\n", "\t", "a\tb", "\r", "\x85", "\u2028", "\ufeff", "\x7f", "é", "名", "😀"),

@@ -29,6 +29,11 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._end = 0
 
+    def __del__(self) -> None:
+        # Nobody knows when the last reader lets go of a snapshot but the collector.
+        if self._file is not None:
+            self._file.close()
+
     def append(self, document: bytes) -> int:
         """Write one document and return its offset."""
         offset = self._end

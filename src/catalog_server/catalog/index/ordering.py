@@ -20,6 +20,8 @@ from catalog_server.query.nodes import Scalar
 
 SortKey = tuple[int, Any, Any]
 Positions = npt.NDArray[np.uint32]
+# Of a text; a page token, which has to fit into a URL, holds as many. Texts that differ later only are in order of id.
+_SORTED_CHARACTERS = 256
 # Up to this many hits, gathering their ranks is cheaper than walking the whole order.
 _GATHER_LIMIT = 4096
 _TURN = 4096
@@ -34,7 +36,9 @@ def sort_key(value: Scalar) -> SortKey:
 
 def sort_value(value: Value) -> Scalar | None:
     """What a value sorts by, and what a page token remembers: a list sorts by its joined elements."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
+    return value[:_SORTED_CHARACTERS] if isinstance(value, str) else value
 
 
 class Order:

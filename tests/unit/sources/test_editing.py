@@ -1,0 +1,308 @@
+"""Edits of single sources: what changes, and above all what does not."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalog_server.errors import Invalid, NotFound
+from catalog_server.schema.yaml_reader import read_document
+from catalog_server.schema.yaml_rewriter import is_same
+from catalog_server.sources.editing import put_source, remove_source, set_enabled
+from catalog_server.sources.parser import parse_sources
+
+TEXT = b"""\
+# Sources of the team.
+apiVersion: catalog/v1alpha1
+kind: CatalogSources
+
+catalogs:
+  # the models
+  models:
+    sources:
+      - id: one       # the first
+        name: 'One'
+        type: yaml
+
+        properties: {yamlCatalogPath: a.yaml, limit: 0x10}   # flow
+        includedItems: ["llama-*"]
+      # the second one
+
+      -   id: two
+          name: "Two"
+          type: http
+          enabled: yes-no
+          properties:
+            url: https://host/a   # where
+            limit: 70000000000
+            # the end
+    labels:
+      - {name: Team, displayName: Team models}
+  mcp:
+"""
+TEXT = TEXT.replace(b"yes-no", b"true")
+NEW = {"id": "new", "name": "1e5", "type": "yaml", "labels": ["no"], "properties": {"yamlCatalogPath": "~"}}
+
+
+def test_put_when_new_then_at_the_end_of_its_section() -> None:
+    block = (
+        b'      - id: new\n        name: "1e5"\n        type: yaml\n        labels: ["no"]\n'
+        b'        properties:\n          yamlCatalogPath: "~"\n'
+    )
+    assert put_source(TEXT, "models", NEW) == TEXT.replace(b"    labels:\n", block + b"    labels:\n").replace(
+        b"            # the end\n" + block, block + b"            # the end\n"
+    )
+
+
+def test_put_when_section_is_empty_or_missing_then_it_is_made() -> None:
+    block = b'    sources:\n      - id: new\n        name: "1e5"\n        type: yaml\n        labels: ["no"]\n'
+    block += b'        properties:\n          yamlCatalogPath: "~"\n'
+    assert put_source(TEXT, "mcp", NEW) == TEXT + block
+    assert put_source(TEXT, "agents", NEW) == TEXT + b"  agents:\n" + block
+    for empty in (
+        b"catalogs:",
+        b"catalogs: {}",
+        b"catalogs: # none\n",
+        b"catalogs: {models: }",
+        b"catalogs: {models: {}}",
+    ):
+        parsed = parse_sources(put_source(empty, "models", NEW), file="x")
+        assert [source.id for source in parsed.sections["models"].sources] == ["new"]
+
+
+def test_put_when_existing_then_only_the_given_fields_change() -> None:
+    result = put_source(
+        TEXT, "models", {"id": "one", "name": "Uno", "properties": {"yamlCatalogPath": "b.yaml", "limit": 16}}
+    )
+    assert result == TEXT.replace(b"'One'", b"Uno").replace(b"a.yaml", b"b.yaml")
+    result = put_source(TEXT, "models", {"id": "two", "enabled": False, "labels": ["A"], "type": None})
+    assert result == TEXT.replace(b"enabled: true", b"enabled: false").replace(
+        b"70000000000\n", b"70000000000\n          labels: [A]\n"
+    )
+
+
+def test_put_when_nothing_differs_then_the_same_bytes() -> None:
+    assert put_source(TEXT, "models", {"id": "one", "name": "One", "includedItems": ("llama-*",)}) == TEXT
+
+
+def test_put_then_content_is_never_written() -> None:
+    result = put_source(TEXT, "models", {"id": "two", "properties": {"content": "x: 1", "url": "https://host/a"}})
+    assert result == TEXT.replace(b"            limit: 70000000000\n", b"")
+    assert b"content" not in put_source(TEXT, "mcp", {**NEW, "properties": {"content": "x"}})
+
+
+def test_put_when_globs_are_spelled_otherwise_then_that_spelling_stays() -> None:
+    text = TEXT.replace(b"includedItems", b"includedModels")
+    result = put_source(text, "models", {"id": "one", "includedItems": ["a", "*"], "excludedItems": ["b"]})
+    assert b'includedModels: [a, "*"]\n        excludedItems: [b]\n' in result
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"name": "x"}, "source ID is required"),
+        ({"id": "A b", "name": "x", "type": "yaml"}, "must contain only lowercase"),
+        ({"id": "one", "color": "red"}, "is no field of a source"),
+        ({"id": "one", "name": "x" * 300}, "256 characters"),
+        ({"id": "one", "properties": {"n": float("nan")}}, "cannot be written"),
+        ({"id": "one", "properties": {"n": 2**64}}, "64 bits"),
+        ({"id": "one", "properties": {"n": "a\0b"}}, "cannot be changed here"),
+    ],
+)
+def test_put_when_result_would_be_no_configuration_then_invalid(source: dict[str, Any], message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        put_source(TEXT, "models", source)
+
+
+def test_set_enabled_then_one_word_changes() -> None:
+    assert set_enabled(TEXT, "models", "two", False) == TEXT.replace(b"enabled: true", b"enabled: false")
+    assert set_enabled(TEXT, "models", "two", True) == TEXT
+    assert set_enabled(TEXT, "models", "one", True) == TEXT
+    assert set_enabled(TEXT, "models", "one", False) == TEXT.replace(
+        b'["llama-*"]\n', b'["llama-*"]\n        enabled: false\n'
+    )
+
+
+def test_remove_then_its_lines_go_and_comments_around_stay() -> None:
+    start, end = TEXT.index(b"      - id: one"), TEXT.index(b"      # the second one")
+    assert remove_source(TEXT, "models", "one") == TEXT[:start] + TEXT[end:]
+    alone = remove_source(remove_source(TEXT, "models", "one"), "models", "two")
+    assert b"    sources: []\n" in alone
+    assert alone.endswith(TEXT[TEXT.index(b"    labels:\n") :])
+
+
+@pytest.mark.parametrize(
+    "edit", [lambda *where: set_enabled(TEXT, *where, False), lambda *where: remove_source(TEXT, *where)]
+)
+def test_edit_when_source_is_unknown_then_not_found(edit: Callable[..., bytes]) -> None:
+    for where in (("models", "new"), ("mcp", "one"), ("none", "one")):
+        with pytest.raises(NotFound):
+            edit(*where)
+
+
+def test_edit_when_line_breaks_and_mark_are_of_windows_then_they_stay() -> None:
+    text = b"\xef\xbb\xbf" + TEXT.replace(b"\n", b"\r\n")
+    result = put_source(text, "mcp", NEW)
+    assert result == b"\xef\xbb\xbf" + put_source(TEXT, "mcp", NEW).replace(b"\n", b"\r\n")
+
+
+def test_edit_when_file_is_json_then_still_json() -> None:
+    text = b'{"catalogs": {"models": {"sources": [\n  {"id": "a", "name": "A", "type": "yaml"}\n]}}}\n'
+    assert set_enabled(text, "models", "a", False) == text.replace(b'"yaml"}', b'"yaml", "enabled": false}')
+    result = put_source(text, "models", {"id": "b", "name": "no", "type": "yaml"})
+    assert result == text.replace(b"}\n]", b'},\n  {"id": "b", "name": "no", "type": "yaml"}\n]')
+
+
+def test_edit_when_others_refer_to_an_anchor_in_it_then_refused() -> None:
+    text = (
+        TEXT.replace(b"properties: {yaml", b"properties: &p {yaml")
+        + b"    sources:\n      - {id: x, name: X, type: yaml, properties: *p}\n"
+    )
+    assert set_enabled(text, "mcp", "x", False) == text.replace(b"*p}", b"*p, enabled: false}")
+    with pytest.raises(Invalid) as caught:
+        remove_source(text, "models", "one")
+    assert caught.value.code == "edit_unsupported"
+
+
+def test_edit_when_file_is_broken_then_invalid() -> None:
+    with pytest.raises(Invalid):
+        remove_source(TEXT.replace(b"type: yaml", b"tipe: yaml"), "models", "two")
+
+
+# Random files and edits against a model of plain dicts.
+
+IDS = ("a", "b", "c", "d")
+texts = st.sampled_from(
+    ("no", "1e5", "0o7", "null", "~", "plain text", "a: b", "#c", "x # y", "é\n\t", "", "*-old", "- a")
+)
+leaves = st.one_of(texts, st.booleans(), st.integers(-5, 2**62), st.floats(-1e20, 1e20), st.none())
+properties = st.dictionaries(
+    st.sampled_from(("url", "limit", "a b", "no", "1", "content", "nested")),
+    st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=5
+    ),
+    max_size=4,
+)
+fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": texts.filter(lambda text: len(text) > 0),
+        "type": st.sampled_from(("yaml", "http")),
+        "enabled": st.booleans(),
+        "labels": st.lists(texts, max_size=3),
+        "properties": properties,
+        "includedItems": st.lists(st.sampled_from(("*", "*-old", "llama-*", "no")), max_size=2),
+    },
+)
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(("put", "enable", "disable", "remove")),
+        st.sampled_from(("models", "mcp")),
+        st.sampled_from(IDS),
+        fields,
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def compose(draw: Callable[[Any], Any]) -> tuple[bytes, dict[str, dict[str, str]]]:
+    """A file in a random layout, and the comments in it by the source that they belong to ("" for none)."""
+    comments: dict[str, str] = {}
+    step, offset = draw(st.sampled_from((2, 3, 4))), draw(st.sampled_from((0, 2, 4)))
+
+    def comment(owner: str, indent: str = "") -> str:
+        if not draw(st.booleans()):
+            return ""
+        text = f"# comment {len(comments)} - of: {owner or 'all'}"
+        comments[text] = owner
+        return f"{indent}{text}"
+
+    lines = [comment(""), "catalogs:" + "  " + comment("")]
+    for section in draw(st.sampled_from(((), ("models",), ("models", "mcp"), ("mcp", "policies")))):
+        lines.append(" " * step + section + ":" + " " + comment(""))
+        dash = " " * (2 * step + offset)
+        for index, name in enumerate(draw(st.sampled_from(((), ("a",), ("a", "b"), ("c", "b", "a"))))):
+            if index == 0:
+                lines.append(" " * 2 * step + "sources:" + "  " + comment(""))
+            owner = f"{section}/{name}"
+            lines += [comment("", dash), f"{dash}- id: {name} " + comment(owner)]
+            inner = dash + "  "
+            lines += [f"{inner}name: 'N'", f"{inner}type: yaml   " + comment(owner)]
+            lines += draw(
+                st.sampled_from(
+                    (
+                        [],
+                        [f"{inner}labels: [a,  'b']"],
+                        [f"{inner}labels:", f"{inner}- a", f"{inner}- 'b' " + comment(owner)],
+                        [
+                            f"{inner}properties:",
+                            comment(owner, inner),
+                            f"{inner}  limit: 0x1F",
+                            f"{inner}  url: |",
+                            f"{inner}    x",
+                            "",
+                        ],
+                        [f"{inner}properties: {{limit: 1.50, nested: [1,", f"{inner}  2]}}", f"{inner}enabled: false"],
+                    )
+                )
+            )
+    text = "\n".join(lines) + draw(st.sampled_from(("", "\n", "\n\n# end\n")))
+    return text.encode(), comments
+
+
+def apply_to_model(model: dict[str, Any], step: tuple[str, str, str, dict[str, Any]]) -> dict[str, Any] | None:
+    """The intended configuration; None when there is no such source."""
+    action, section, source_id, given_fields = step
+    model = copy.deepcopy(model)
+    catalogs = model["catalogs"] = model["catalogs"] or {}
+    sources = (catalogs.get(section) or {}).get("sources") or []
+    found = next((source for source in sources if source["id"] == source_id), None)
+    if action == "put":
+        wanted = {key: value for key, value in copy.deepcopy(given_fields).items() if value is not None}
+        wanted.get("properties", {}).pop("content", None)
+        if found is None:
+            found = {"id": source_id}
+            sources.append(found)
+        found.update(wanted)
+    elif found is None:
+        return None
+    elif action == "remove":
+        sources.remove(found)
+    elif action == "disable" or "enabled" in found:
+        found["enabled"] = action == "enable"
+    catalogs[section] = {**(catalogs.get(section) or {}), "sources": sources}
+    return model
+
+
+def edit(data: bytes, step: tuple[str, str, str, dict[str, Any]]) -> bytes:
+    action, section, source_id, given_fields = step
+    if action == "put":
+        return put_source(data, section, {**given_fields, "id": source_id})
+    if action == "remove":
+        return remove_source(data, section, source_id)
+    return set_enabled(data, section, source_id, action == "enable")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), steps)
+def test_random_edits_then_as_the_model_and_comments_of_others_stay(data: st.DataObject, edits: list[Any]) -> None:
+    text, comments = compose(data.draw)
+    model = read_document(text, file="x").value
+    touched = {""} - {""}
+    for step in edits:
+        wanted = apply_to_model(model, step)
+        if wanted is None:
+            with pytest.raises(NotFound):
+                edit(text, step)
+            continue
+        text, model = edit(text, step), wanted
+        touched.add(f"{step[1]}/{step[2]}")
+        assert is_same(read_document(text, file="x").value, model)
+        left = text.decode()
+        assert all(comment in left for comment, owner in comments.items() if owner not in touched)
