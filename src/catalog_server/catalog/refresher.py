@@ -110,7 +110,10 @@ class Refresher:
         if provider is None or source.type not in plugin.source_types:
             allowed = ", ".join(plugin.source_types)
             raise Invalid(f"source type {source.type!r} is not one that {plugin.name} takes: {allowed}", field="type")
-        fetched = provider.fetch(source.properties, self._files(source))
+        try:
+            fetched = provider.fetch(source.properties, self._files(source))
+        except Unavailable as error:  # of the source; only the database's own absence may stop everything
+            raise Invalid(error.message) from error
         fingerprint = _fingerprint(plugin.kind, source, fetched)
         if held is not None and held.state == "available" and held.fingerprint == fingerprint:
             return held
