@@ -94,6 +94,7 @@ def _measure_reads(scene: Scene, scratch: Path, seconds: int, repeats: int) -> t
     requests = wrk.write_requests(scratch / "requests.txt", mixed)
     load = Load(seconds, **_LOAD)
     quiet, busy = [], []
+    wrk.run(scene.process, requests, Load(1, **_LOAD))  # warm
     with ThreadPoolExecutor(1) as pool:
         for number in range(repeats):
             quiet.append(wrk.run(scene.process, requests, load))

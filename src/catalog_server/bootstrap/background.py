@@ -6,6 +6,7 @@ Plain threads that end when `stop` is called. A database that is down is waited 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from catalog_server.health import Health
 FOLLOW_SECONDS = 1.0
 PING_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
-_JOIN_SECONDS = 10.0
+_JOIN_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -62,10 +63,11 @@ class Background:
         self._run("boot", lambda: self._boot(on_fatal))
 
     def stop(self) -> None:
-        """End all threads and wait for them."""
+        """End all threads and wait for them, but not for a database that does not answer."""
         self._stop.set()
+        deadline = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, name=name, daemon=True)

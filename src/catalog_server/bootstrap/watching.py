@@ -69,7 +69,7 @@ def _changes(known: dict[Path, Stamp], files: set[Path], stop: threading.Event) 
         if settled == stamps:
             break
         stamps = settled
-    changed = {path for path, stamp in stamps.items() if known.get(path) != stamp}
+    changed = {path for path, stamp in stamps.items() if path not in known or known[path] != stamp}
     known.clear()
     known.update({path: stamp for path, stamp in stamps.items() if path in files})
     return changed

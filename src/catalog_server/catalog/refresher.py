@@ -72,6 +72,8 @@ class Refresher:
             except Exception as error:  # door: the refresh of one source (architecture.md 9)
                 log.exception("refresh failed unexpectedly", plugin=plugin.name, source=source.id)
                 status = self._fail(key, held, f"internal error ({type(error).__name__}); the log has the details")
+            if status is held:  # nothing to do, nothing to tell
+                return status
             status = replace(status, duration_ms=int((time.monotonic() - started) * 1000))
             if status != held:
                 (log.warning if status.state == "error" else log.info)(

@@ -119,8 +119,11 @@ def _announced() -> Iterable[EntryPoint]:
 def _load(announced: EntryPoint) -> Plugin:
     try:
         return _checked(announced.load(), announced.name)
-    except (ImportError, AttributeError) as error:
-        raise Invalid(f"plugin {announced.name!r} cannot be imported: {error}") from error
+    except Invalid:
+        raise
+    except Exception as error:  # door: code of others runs here
+        reason = f"{type(error).__name__}: {error}"
+        raise Invalid(f"plugin {announced.name!r} cannot be imported: {reason}") from error
 
 
 def _checked(found: object, name: str) -> Plugin:

@@ -1,13 +1,13 @@
 """Statements on the entity store, its change feed and the refresh status. Every one takes the scope it works in.
 
-Returns frozen values, never rows that still talk to the database.
+Returns frozen values, never rows that still talk to the database; tuples where there are many of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
@@ -27,8 +27,7 @@ class StoredItem:
     created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class EntityRow:
+class EntityRow(NamedTuple):
     """One stored entity."""
 
     id: int
@@ -39,8 +38,7 @@ class EntityRow:
     updated_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChildRow:
+class ChildRow(NamedTuple):
     """One stored child."""
 
     id: int

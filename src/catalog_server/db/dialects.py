@@ -82,7 +82,9 @@ def insert_ignore(engine_or_connection: Engine | Connection, table: Table, value
         return postgresql.insert(table).values(values).on_conflict_do_nothing()
     if name == "sqlite":
         return sqlite.insert(table).values(values).on_conflict_do_nothing()
-    return mysql.insert(table).values(values).prefix_with("IGNORE")
+    # Not INSERT IGNORE: that locks a row which is there in shared mode, and two writers who then want it deadlock.
+    key = next(iter(table.primary_key))
+    return mysql.insert(table).values(values).on_duplicate_key_update({key.name: key})
 
 
 def upsert(connection: Connection, table: Table, values: dict[str, Any]) -> Any:
@@ -103,6 +105,11 @@ def read_committed(engine: Engine) -> Engine:
     where SKIP LOCKED promises that they do not, and deadlock.
     """
     return engine.execution_options(isolation_level="READ COMMITTED") if engine.dialect.name in _MYSQL else engine
+
+
+def one_snapshot(engine: Engine) -> Engine:
+    """The same pool, for transactions whose statements all see the same state; PostgreSQL's default promises it not."""
+    return engine.execution_options(isolation_level="REPEATABLE READ") if engine.dialect.name == "postgresql" else engine
 
 
 def returns_updates(connection: Connection) -> bool:

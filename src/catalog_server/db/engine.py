@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from catalog_server.db.dialects import connect_options, prepare_connections
+from catalog_server.db.dialects import connect_options, one_snapshot, prepare_connections
 from catalog_server.db.dsn import DatabaseTarget
 from catalog_server.errors import Unavailable
 
@@ -42,7 +42,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         Unavailable: the database cannot be reached, or gave up on the statement.
     """
-    with _wrapped(), engine.connect() as connection, connection.begin():
+    with _wrapped(), one_snapshot(engine).connect() as connection, connection.begin():
         yield connection
 
 

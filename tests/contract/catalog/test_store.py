@@ -287,7 +287,7 @@ NAMES = [
     "i",
     "x" * 511 + "y",
     "🙂" * 512,
-    "Ａ",
+    "\uff21",
 ]
 
 
@@ -297,6 +297,7 @@ def test_names_when_they_differ_in_any_character_then_are_different_entities(sto
     assert sorted(rows_of(store)) == given
     assert store.names() == given
     store.write([gadget(name, maker=f"{name}!") for name in given])
+    store.follower.catch_up()
     for name in given:
         found = json.loads(store.reader.get(DEFAULT_SCOPE, GADGETS, name))
         assert (found["name"], found["maker"]) == (name, f"{name}!")
@@ -363,3 +364,14 @@ def test_source_when_removed_then_only_its_entities_and_status_go(store: Store) 
     assert store.names() == ["a", "b"]
     with reading(store.engine) as connection:
         assert sql.read_source_ids(connection) == {("default", "gadgets", "s2")}
+
+
+def test_reader_when_a_writer_commits_between_its_statements_then_sees_one_state(store: Store) -> None:
+    store.write([gadget("a")])
+    with reading(store.engine) as connection:
+        feeds = sql.read_feeds(connection)
+        store.write([gadget("a"), gadget("b", parts=[{"size": 1}])])
+        assert [row.name for row in sql.read_entities(connection, DEFAULT_SCOPE, "gadgets")] == ["a"]
+        assert list(sql.read_children(connection, DEFAULT_SCOPE, "gadgets")) == []
+        assert sql.read_feeds(connection) == feeds
+    assert store.names() == ["a", "b"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from catalog_server.errors import Invalid
@@ -33,6 +33,7 @@ map:
 
     last: [1,  2]
 """
+mappings = st.dictionaries(keys, values, min_size=1, max_size=4)
 
 
 def read(text: str) -> Any:
@@ -105,13 +106,16 @@ def test_layout_that_cannot_be_changed_then_invalid() -> None:
 
 
 @settings(max_examples=60)
-@given(st.dictionaries(keys, values, min_size=1), st.dictionaries(keys, values, min_size=1), st.booleans(), st.data())
+@given(mappings, mappings, st.booleans(), st.data())
 def test_random_change_then_reads_as_intended(
     first: dict[str, Any], second: dict[str, Any], flow: bool, data: st.DataObject
 ) -> None:
     """Values of PyYAML's dumper, in its layout, changed to a mixture with other values."""
     text = yaml.safe_dump(first, default_flow_style=data.draw(st.sampled_from([flow, None])), allow_unicode=True)
-    old = read(text)
+    try:
+        old = read(text)
+    except Invalid:  # PyYAML leaves words unquoted that YAML 1.2 takes for numbers
+        reject()
     kept = {key: value for key, value in old.items() if data.draw(st.booleans())}
     new = {"kept": 1, **kept, **second}
     if not set(old) & set(new):

@@ -49,7 +49,9 @@ scalars = st.one_of(
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12),
 )
 keys = st.one_of(st.sampled_from(TRICKY), st.text("abc -:", min_size=1, max_size=5))
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4))
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=8
+)
 
 
 def read(text: str) -> Any:
@@ -62,7 +64,7 @@ def test_flow_when_read_then_same_value(value: Any, is_json: bool) -> None:
     assert is_same(read(f"[{flow_text(value, is_json=is_json)}, 1]"), [value, 1])
 
 
-@given(st.dictionaries(keys, values, min_size=1), st.sampled_from([2, 4]), st.sampled_from([0, 2]))
+@given(st.dictionaries(keys, values, min_size=1, max_size=4), st.sampled_from([2, 4]), st.sampled_from([0, 2]))
 def test_block_when_read_then_same_value(value: dict[str, Any], step: int, list_offset: int) -> None:
     assert is_same(read("\n".join(block_lines(value, Style(step, list_offset)))), value)
 

@@ -234,24 +234,16 @@ def compose(draw: Callable[[Any], Any]) -> tuple[bytes, dict[str, dict[str, str]
             lines += [comment("", dash), f"{dash}- id: {name} " + comment(owner)]
             inner = dash + "  "
             lines += [f"{inner}name: 'N'", f"{inner}type: yaml   " + comment(owner)]
-            lines += draw(
-                st.sampled_from(
-                    (
-                        [],
-                        [f"{inner}labels: [a,  'b']"],
-                        [f"{inner}labels:", f"{inner}- a", f"{inner}- 'b' " + comment(owner)],
-                        [
-                            f"{inner}properties:",
-                            comment(owner, inner),
-                            f"{inner}  limit: 0x1F",
-                            f"{inner}  url: |",
-                            f"{inner}    x",
-                            "",
-                        ],
-                        [f"{inner}properties: {{limit: 1.50, nested: [1,", f"{inner}  2]}}", f"{inner}enabled: false"],
-                    )
-                )
-            )
+            layout = draw(st.integers(0, 4))
+            if layout == 1:
+                lines += [f"{inner}labels: [a,  'b']"]
+            elif layout == 2:
+                lines += [f"{inner}labels:", f"{inner}- a", f"{inner}- 'b' " + comment(owner)]
+            elif layout == 3:
+                lines += [f"{inner}properties:", comment(owner, inner), f"{inner}  limit: 0x1F"]
+                lines += [f"{inner}  url: |", f"{inner}    x", ""]
+            elif layout == 4:
+                lines += [f"{inner}properties: {{limit: 1.50, nested: [1,", f"{inner}  2]}}", f"{inner}enabled: false"]
     text = "\n".join(lines) + draw(st.sampled_from(("", "\n", "\n\n# end\n")))
     return text.encode(), comments
 
@@ -289,12 +281,12 @@ def edit(data: bytes, step: tuple[str, str, str, dict[str, Any]]) -> bytes:
     return set_enabled(data, section, source_id, action == "enable")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data(), steps)
 def test_random_edits_then_as_the_model_and_comments_of_others_stay(data: st.DataObject, edits: list[Any]) -> None:
     text, comments = compose(data.draw)
     model = read_document(text, file="x").value
-    touched = {""} - {""}
+    touched: set[str] = set()
     for step in edits:
         wanted = apply_to_model(model, step)
         if wanted is None:
@@ -305,4 +297,5 @@ def test_random_edits_then_as_the_model_and_comments_of_others_stay(data: st.Dat
         touched.add(f"{step[1]}/{step[2]}")
         assert is_same(read_document(text, file="x").value, model)
         left = text.decode()
-        assert all(comment in left for comment, owner in comments.items() if owner not in touched)
+        lost = [comment for comment, owner in comments.items() if owner not in touched and comment not in left]
+        assert not lost, left

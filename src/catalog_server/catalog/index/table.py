@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from pyroaring import BitMap
@@ -24,8 +25,7 @@ _CUSTOM = f"{CUSTOM}."
 _STANDARD = (NAME, SOURCE, CREATED, UPDATED)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row as the table takes it. `document` is the JSON that clients get."""
 
     id: int
