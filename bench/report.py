@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 
+_UNDISTURBED = 0.9  # of a core
+
+
 @dataclass(frozen=True)
 class Case:
     """One kind of request against one catalog. `ratio` is requests per second to those of the calibration."""
@@ -38,12 +41,21 @@ class Case:
         return (self.rps / self.busy) / (self.calibration_rps / self.calibration_busy)
 
     @property
+    def is_disturbed(self) -> bool:
+        """Whether a server did not have its core for itself: then the wall clock measured its neighbours, too."""
+        return self.connections > 1 and min(self.busy, self.calibration_busy) < _UNDISTURBED
+
+    @property
     def met(self) -> bool | None:
+        """None where there is no target, or where a disturbed measurement says one thing and the CPU time another."""
         if self.fault:
             return False
         if self.p50_target_ms is not None:
             return self.p50_ms <= self.p50_target_ms
-        return None if self.target is None else self.ratio >= self.target
+        if self.target is None:
+            return None
+        by_clock, by_cpu = self.ratio >= self.target, self.cpu_ratio >= self.target
+        return None if self.is_disturbed and by_clock != by_cpu else by_clock
 
 
 @dataclass(frozen=True)
@@ -141,15 +153,15 @@ def _case_line(case: Case) -> tuple[str, ...]:
         f"{case.p50_ms:.2f}",
         f"{case.p99_ms:.2f}",
         f"{case.body_bytes:,}",
-        f"{verdict(case.met)} {case.fault}{_idle_note(case)}".strip(),
+        f"{verdict(case.met)} {case.fault} {_disturbance(case)}".strip(),
     )
 
 
-def _idle_note(case: Case) -> str:
-    """A server that did not have its core for itself was not measured, its neighbours were."""
-    if case.connections == 1 or min(case.busy, case.calibration_busy) >= 0.9:
+def _disturbance(case: Case) -> str:
+    if not case.is_disturbed:
         return ""
-    return f"(busy: server {case.busy:.0%}, calibration {case.calibration_busy:.0%})"
+    unclear = "" if case.met is not None or case.target is None else "UNCLEAR: clock and CPU disagree "
+    return f"{unclear}(busy: server {case.busy:.0%}, calibration {case.calibration_busy:.0%})"
 
 
 def _row_line(row: Row) -> tuple[str, ...]:

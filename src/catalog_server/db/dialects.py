@@ -108,8 +108,9 @@ def read_committed(engine: Engine) -> Engine:
 
 
 def one_snapshot(engine: Engine) -> Engine:
-    """The same pool, for transactions whose statements all see the same state; PostgreSQL's default promises it not."""
-    return engine.execution_options(isolation_level="REPEATABLE READ") if engine.dialect.name == "postgresql" else engine
+    """The same pool, for transactions in which all statements see the same state: not the default of PostgreSQL."""
+    is_default = engine.dialect.name != "postgresql"
+    return engine if is_default else engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def returns_updates(connection: Connection) -> bool:

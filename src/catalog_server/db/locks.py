@@ -37,7 +37,7 @@ def migration_locked(engine: Engine, connection: Connection, *, wait_seconds: in
     strategy = lock_strategy(engine)
     owner = f"{socket.gethostname()[:200]}/{uuid.uuid4()}"
     if strategy == "table":
-        with engine.begin() as setup:
+        with _transaction(engine) as setup:
             migration_lock.create(setup, checkfirst=True)
     deadline = time.monotonic() + wait_seconds
     while not _try(strategy, engine, connection, owner):
@@ -67,11 +67,18 @@ def _committed(connection: Connection, value: object) -> object:
     return value
 
 
+@contextmanager
+def _transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction beside the migration's own, which waits for other writers at its begin: later it would not."""
+    with engine.connect().execution_options(catalog_write=True) as connection, connection.begin():
+        yield connection
+
+
 def _try_row(engine: Engine, owner: str) -> bool:
     now = int(time.time() * 1000)
     stale = migration_lock.c.locked_at < now - _STALE_MS
     try:
-        with engine.connect().execution_options(catalog_write=True) as connection, connection.begin():
+        with _transaction(engine) as connection:
             connection.execute(delete(migration_lock).where(migration_lock.c.id == _ROW, stale))
             connection.execute(migration_lock.insert().values(id=_ROW, locked_at=now, locked_by=owner))
     except IntegrityError:
@@ -87,7 +94,7 @@ def _release(strategy: str, engine: Engine, connection: Connection, owner: str) 
     elif strategy == "named":
         connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK_NAME})
     else:
-        with engine.begin() as setup:
+        with _transaction(engine) as setup:
             setup.execute(delete(migration_lock).where(migration_lock.c.locked_by == owner))
         return
     connection.commit()

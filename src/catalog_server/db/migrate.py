@@ -32,7 +32,7 @@ def migrate(engine: Engine, *, lock: bool = True) -> bool:
         return False
     _check_not_newer(current)
     try:
-        with engine.connect() as connection:
+        with engine.connect().execution_options(catalog_write=True) as connection:
             if not lock:
                 return _upgrade(connection)
             with migration_locked(engine, connection):

@@ -73,12 +73,12 @@ class JobContext:
         """
         if self.is_lost or self._is_overdue():
             return
-        progress = self._progress
+        now, progress = self._queue.clock(), self._progress
         is_new = progress != self._written_progress
-        if is_new or self._queue.clock() >= self._next_heartbeat_ms:
+        if is_new or now >= self._next_heartbeat_ms:
             state = self._queue.heartbeat(self.job, progress if is_new else None)
             self._written_progress = progress
-            self._next_heartbeat_ms = self._queue.clock() + self._heartbeat_ms
+            self._next_heartbeat_ms = now + self._heartbeat_ms
         else:
             state = self._queue.look(self.job)
         if state is ClaimState.LOST:

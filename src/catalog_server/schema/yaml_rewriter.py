@@ -101,7 +101,7 @@ class _Rewriter:
                     return self._sequence(slot.node, old, new)
         except _WriteWholeError:
             pass
-        return [self._replacement(slot, new)]
+        return self._replacement(slot, new)
 
     def _mapping(self, node: Node, old: dict[str, Any], new: dict[str, Any]) -> list[_Splice]:
         """A key that comes through a merge (`<<`) is in `old`, not in the node: it can be overridden, not removed."""
@@ -160,22 +160,35 @@ class _Rewriter:
 
     # The changes themselves.
 
-    def _replacement(self, slot: _Slot, new: Any) -> _Splice:
+    def _replacement(self, slot: _Slot, new: Any) -> list[_Splice]:
+        """A value written anew. A comment on the line of its key stays there."""
         node = slot.node
         if slot.in_flow:
-            return _Splice(node.start, node.end, flow_text(new, is_json=self._style.is_json))
+            return [_Splice(node.start, node.end, flow_text(new, is_json=self._style.is_json))]
         stays_flow = node.is_flow and bool(node.entries)
-        if not is_collection(new) or stays_flow or is_compact(new):
-            text = flow_text(new) if is_collection(new) else scalar_text(new)
-            if (node.kind == "leaf" or node.is_flow) and node.start < node.end:
-                return _Splice(node.start, node.end, text)
-            return _Splice(slot.mark, node.end, f" {text}")
-        lines = block_lines(new, self._style)
+        if is_collection(new) and not stays_flow and not is_compact(new):
+            return self._block_replacement(slot, block_lines(new, self._style), isinstance(new, dict))
+        text = flow_text(new) if is_collection(new) else scalar_text(new)
+        if (node.kind == "leaf" or node.is_flow) and node.start < node.end:
+            return [_Splice(node.start, node.end, text)]
+        return [_Splice(slot.mark, slot.mark, f" {text}"), *self._without_block(slot)]
+
+    def _block_replacement(self, slot: _Slot, lines: list[str], is_mapping: bool) -> list[_Splice]:
+        node = slot.node
         if slot.is_entry:
             indent = " " * (slot.column + 2)
-            return _Splice(slot.mark, node.end, " " + f"{self._break}{indent}".join(lines))
-        indent = " " * (slot.column + (self._style.step if isinstance(new, dict) else self._style.list_offset))
-        return _Splice(slot.mark, node.end, "".join(f"{self._break}{indent}{line}" for line in lines))
+            return [_Splice(slot.mark, node.end, " " + f"{self._break}{indent}".join(lines))]
+        column = slot.column + (self._style.step if is_mapping else self._style.list_offset)
+        return [*self._without_block(slot), self._insertion(node, lines, column)]
+
+    def _without_block(self, slot: _Slot) -> list[_Splice]:
+        """Nothing in place of a value. Of a block go whole lines, and what stands above its first entry stays."""
+        node = slot.node
+        if node.entries and not node.is_flow and node.start == node.entries[0].start:
+            start = self._line_start(node.start)
+            if slot.mark <= start:
+                return [_Splice(start, self._next_line(node.end), "")]
+        return [_Splice(slot.mark, node.end, "")]
 
     def _removal(self, node: Node, entries: list[Entry]) -> list[_Splice]:
         if len(entries) == len(node.entries):

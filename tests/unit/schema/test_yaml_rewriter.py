@@ -81,7 +81,7 @@ def test_mapping_when_changed_inside_then_other_keys_stay() -> None:
 
 def test_value_when_it_becomes_a_collection_then_below_its_key() -> None:
     assert changed("a:\nb: 1\n", a={"x": 1}) == "a:\n  x: 1\nb: 1\n"
-    assert changed("a: [] # c\nb: 1\n", a=[{"x": 1, "z": 2}]) == "a:\n  - x: 1\n    z: 2 # c\nb: 1\n"
+    assert changed("a: [] # c\nb: 1\n", a=[{"x": 1, "z": 2}]) == "a: # c\n  - x: 1\n    z: 2\nb: 1\n"
     assert changed("l:\n  - 1\n  - 2\n", l=[{"x": 1, "z": [2]}, 2]) == "l:\n  - x: 1\n    z: [2]\n  - 2\n"
 
 
