@@ -40,6 +40,12 @@ def write_catalog(file: Path, key: str, entities: Entities) -> Path:
     return file
 
 
+def write_many(file: Path, key: str, count: int) -> Path:
+    """A large catalog file, written without YAML's own slow writer."""
+    file.write_text(f"{key}:\n" + "".join(f"- {{name: entity-{n}, version: 1.0.{n}}}\n" for n in range(count)))
+    return file
+
+
 def named(*names: str, **fields: Any) -> list[dict[str, Any]]:
     """Entities of these names."""
     return [{"name": name, **fields} for name in names]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.catalog_files import catalog_text, named, write_catalog, write_sources
+from tests.catalog_files import catalog_text, named, write_catalog, write_many, write_sources
 from tests.server import RunningServer, running, wait_until
 
 BASE = "/api/skills_catalog/v1alpha1"
@@ -217,7 +217,7 @@ def test_a_sources_file_that_goes_away_keeps_everything(site: Site) -> None:
 def test_an_edit_during_the_start_is_not_lost(tmp_path: Path) -> None:
     """`a` is read first; while `b` keeps the server busy, `a` changes."""
     small = write_catalog(tmp_path / "a.yaml", "agents", named("one"))
-    big = write_catalog(tmp_path / "b.yaml", "skills", named(*(f"skill-{n}" for n in range(10_000))))
+    big = write_many(tmp_path / "b.yaml", "skills", 5000)
     sources = write_sources(
         tmp_path / "s.yaml", {"skills": [{"id": "z", "path": big}], "agents": [{"id": "a", "path": small}]}
     )

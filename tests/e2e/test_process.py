@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalog_files import catalog_text, named, write_catalog, write_sources
+from tests.catalog_files import catalog_text, named, write_catalog, write_many, write_sources
 from tests.server import SAMPLE, run_to_end, running, wait_until
 
 SKILLS = "/api/skills_catalog/v1alpha1/skills"
@@ -128,9 +128,8 @@ def test_a_signal_during_start_is_a_clean_end(tmp_path: Path) -> None:
 
 
 def test_the_socket_is_open_before_anything_is_loaded(tmp_path: Path) -> None:
-    """A FIFO that nobody writes to would hold up a load; here a large file does for a moment."""
-    skills = [{"name": f"s{n}", "description": "x" * 200, "timeoutSeconds": n} for n in range(20_000)]
-    file = write_catalog(tmp_path / "big.yaml", "skills", skills)
+    """A large file holds up the load for a moment."""
+    file = write_many(tmp_path / "big.yaml", "skills", 5000)
     sources = write_sources(tmp_path / "s.yaml", {"skills": [{"id": "big", "path": file}]})
     with running(tmp_path / "data", sources, wait=False) as server:
         status, body = server.readiness()
@@ -143,7 +142,7 @@ def test_the_socket_is_open_before_anything_is_loaded(tmp_path: Path) -> None:
         assert refused.json()["message"]
         assert refused.headers["retry-after"]
         server.wait_for_ready()
-        assert server.json(SKILLS)["totalSize"] == 20_000
+        assert server.json(SKILLS)["totalSize"] == 5000
 
 
 def test_probes(tmp_path: Path) -> None:

@@ -55,4 +55,4 @@ def run_schemathesis(server: RunningServer, folder: Path) -> None:
     tested = re.search(r"Tested:\s+(\d+)", found.stdout)
     operations = sum(map(len, server.json("/openapi.json")["paths"].values()))
     assert tested, report
-    assert int(tested[1]) == operations
+    assert int(tested[1]) == operations - 1  # all but /openapi.json, which it takes for the description of the others

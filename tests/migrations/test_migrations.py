@@ -131,7 +131,7 @@ def test_processes_when_two_migrate_at_once_then_one_does_it_and_both_end_at_hea
     processes = [context.Process(target=migrate_in_process, args=(database, start, answers)) for _ in range(2)]
     for process in processes:
         process.start()
-    assert sorted(answers.get(timeout=60) for _ in processes) == [False, True]
+    assert sorted(answers.get(timeout=30) for _ in processes) == [False, True]
     for process in processes:
         process.join(timeout=30)
     assert [process.exitcode for process in processes] == [0, 0]

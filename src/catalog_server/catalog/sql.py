@@ -86,11 +86,11 @@ def _own(table: Any, scope: Scope, plugin: str) -> tuple[Any, Any]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_source(connection: Connection, scope: Scope, plugin: str, source_id: str) -> dict[str, StoredItem]:
-    """The stored entities of one source by name."""
+def read_source(connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str) -> dict[str, StoredItem]:
+    """The stored entities of one source by name. The kind is there for the unique index, whose part it is."""
     found = connection.execute(
         select(entities.c.name, entities.c.id, entities.c.content_hash, entities.c.created_at).where(
-            *_own(entities, scope, plugin), entities.c.source_id == source_id
+            *_own(entities, scope, plugin), entities.c.kind == kind, entities.c.source_id == source_id
         )
     )
     return {name: StoredItem(*rest) for name, *rest in found}
@@ -105,11 +105,12 @@ def read_feeds(connection: Connection) -> dict[tuple[str, str], FeedState]:
 def read_entities(
     connection: Connection, scope: Scope, plugin: str, *, after_generation: int = 0
 ) -> Iterator[EntityRow]:
-    """Entities that changed after a generation (0: all), in order of id, streamed."""
+    """Entities that changed after a generation (0: all), streamed in no particular order: sorting them would make
+    SQLite copy every document first."""
     query = select(*_ENTITY).where(*_own(entities, scope, plugin))
     if after_generation:
         query = query.where(entities.c.generation > after_generation)
-    for row in _streamed(connection, query.order_by(entities.c.id)):
+    for row in _streamed(connection, query):
         yield EntityRow(*row)
 
 

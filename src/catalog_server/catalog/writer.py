@@ -51,7 +51,7 @@ class Writer:
     def read_known(self, key: SourceKey) -> dict[str, str]:
         """Name -> content hash of what the store holds of a source."""
         with reading(self._engine) as connection:
-            found = sql.read_source(connection, key.scope, key.plugin, key.source_id)
+            found = sql.read_source(connection, key.scope, key.plugin, key.kind, key.source_id)
         return {name: item.content_hash for name, item in found.items()}
 
     def replace_source(
@@ -108,7 +108,7 @@ class _Change:
     def apply(self, batch: Batch) -> Written:
         connection, key = self._connection, self._key
         current = sql.lock_feed(connection, key.scope, key.plugin)
-        stored = sql.read_source(connection, key.scope, key.plugin, key.source_id)
+        stored = sql.read_source(connection, key.scope, key.plugin, key.kind, key.source_id)
         changed = [one for one in batch.items.values() if not _is_stored(one, stored)]
         gone = [name for name in stored if name not in batch.items and name not in batch.rejected]
         held = len(batch.items) + sum(name in stored and name not in batch.items for name in batch.rejected)

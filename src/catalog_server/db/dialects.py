@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
 
 _MYSQL = ("mysql", "mariadb")
+_SWITCH_ATTEMPTS = 100
+_SWITCH_WAIT_SECONDS = 0.02
 LockStrategy = Literal["advisory", "named", "table"]
 _LOST_RACE_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 _LOST_RACE_NUMBERS = (1213, 1020)  # MySQL: deadlock; MariaDB: record has changed since last read
@@ -59,8 +62,22 @@ def prepare_connections(engine: Engine) -> None:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # The driver's own idea of when a transaction begins would let two writers read before either one locks.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    _write_ahead(connection)
+
+
+def _write_ahead(connection: Any) -> None:
+    """Switch the journal mode. Processes that open a new file at once meet here, and SQLite does not let them wait."""
+    for _ in range(_SWITCH_ATTEMPTS):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            threading.Event().wait(_SWITCH_WAIT_SECONDS)
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -150,13 +150,23 @@ class _Rewriter:
         return _Slot(entry.value, entry.mark, column, in_flow=node.is_flow, is_entry=node.kind == "seq")
 
     def _check_layout(self, node: Node, bracket: str) -> None:
+        """Turn down what is rare and not worth a rule."""
         if node.is_flow:
-            # An anchor before the bracket, a pair without brackets, a key without value: rare, and not worth a rule.
-            has_gaps = any(entry.value.start == entry.value.end for entry in node.entries)
-            if self._text[node.start] != bracket or has_gaps:
-                raise _WriteWholeError
-        elif any(self._text[self._line_start(entry.start) : entry.start].strip(" -") for entry in node.entries):
-            raise _WriteWholeError  # `? key`: the key does not stand where the mapping does
+            # An anchor before the bracket, a pair without brackets, a key without value, `? key`.
+            is_fit = self._text[node.start] == bracket and all(
+                entry.value.start < entry.value.end and self._is_first_in_flow(entry) for entry in node.entries
+            )
+        else:  # after `? ` a key does not stand where its mapping does
+            prefixes = (self._text[self._line_start(entry.start) : entry.start] for entry in node.entries)
+            is_fit = not any(prefix.strip(" -") for prefix in prefixes)
+        if not is_fit:
+            raise _WriteWholeError
+
+    def _is_first_in_flow(self, entry: Entry) -> bool:
+        position = entry.start - 1
+        while self._text[position].isspace():
+            position -= 1
+        return self._text[position] != "?"
 
     # The changes themselves.
 
@@ -226,9 +236,9 @@ class _Rewriter:
     def _flow_insertion(self, node: Node, texts: list[str]) -> _Splice:
         """Further entries at the end; on lines of their own when the last one has its own."""
         last = node.entries[-1]
-        start = _flow_start(node, last)
-        indent = self._text[self._line_start(start) : start]
-        comma = f",{self._break}{indent}" if not indent.strip(" ") and node.start < self._line_start(start) else ", "
+        indent = self._text[self._line_start(last.start) : last.start]
+        has_own_line = not indent.strip(" ") and node.start < self._line_start(last.start)
+        comma = f",{self._break}{indent}" if has_own_line else ", "
         return _Splice(last.value.end, last.value.end, "".join(comma + text for text in texts))
 
     # Lines and columns.
@@ -264,11 +274,7 @@ def _without_text(node: Node, entry: Entry, gone: set[int]) -> _Splice | None:
         return _Splice(node.entries[index - 1].value.end, last.value.end, "")
     if end is None:
         raise _WriteWholeError
-    return _Splice(_flow_start(node, entry), _flow_start(node, node.entries[end]), "")
-
-
-def _flow_start(node: Node, entry: Entry) -> int:
-    return entry.start if node.kind == "map" else entry.value.start
+    return _Splice(entry.start, node.entries[end].start, "")
 
 
 def _style_of(text: str, root: Node) -> Style:

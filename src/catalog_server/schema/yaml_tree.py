@@ -79,7 +79,8 @@ class _TreeBuilder:
         if event.__class__ is MappingStartEvent:
             return self._collection(Node(start, end, end, "map", bool(event.flow_style)), MappingEndEvent, self._pair)
         if event.__class__ is SequenceStartEvent:
-            return self._collection(Node(start, end, end, "seq", bool(event.flow_style)), SequenceEndEvent, self._entry)
+            read = self._flow_entry if event.flow_style else self._block_entry
+            return self._collection(Node(start, end, end, "seq", bool(event.flow_style)), SequenceEndEvent, read)
         if event.__class__ is ScalarEvent and event.style in _BLOCK_SCALARS:
             return Node(start, start + len(self._text[start:end].rstrip()), end)
         return Node(start, end, end)
@@ -100,7 +101,11 @@ class _TreeBuilder:
         mark = self._colons[colon] + 1 if colon < len(self._colons) else key.end_mark.index
         return Entry(key.start_mark.index, mark, self._node(self._next()), key.value)
 
-    def _entry(self, event: Event) -> Entry:
+    def _block_entry(self, event: Event) -> Entry:
         value = self._node(event)
-        dash = self._dashes[bisect_left(self._dashes, value.start) - 1] if self._dashes else value.start
+        dash = self._dashes[bisect_left(self._dashes, value.start) - 1]
         return Entry(dash, dash + 1, value)
+
+    def _flow_entry(self, event: Event) -> Entry:
+        value = self._node(event)
+        return Entry(value.start, value.start, value)

@@ -11,6 +11,7 @@ import pytest
 
 from catalog_server.errors import Conflict, Invalid, NotFound, TooLarge
 from catalog_server.sources.stores.base import Store, save_with_retry
+from catalog_server.sources.stores.none import MemoryStore
 from tests.contract.stores.conftest import FIRST, Home
 
 
@@ -94,8 +95,6 @@ def test_fresh_store_then_writable_and_described(home: Home) -> None:
 
 
 def test_memory_then_no_revisions_and_no_rollback() -> None:
-    from catalog_server.sources.stores.none import MemoryStore
-
     store = MemoryStore(FIRST)
     save(store, b"second")
     assert store.list_revisions() == []

@@ -94,6 +94,15 @@ def test_json_when_changed_then_still_json() -> None:
     assert changed(text, b={"c": [1], "d": True}) == text.replace("[1]}", '[1], "d": true}')
 
 
+def test_flow_in_a_block_when_entries_go_then_those_only() -> None:
+    text = "- - a: [1, 2,  3, 4] # c"
+    old = {"l": read(text)}
+    for kept in ([1], [4], [2, 3], [1, 4], [1, 3]):
+        result = rewrite(f"l:\n{text}", old, {"l": [[{"a": kept, "b": 1}]]})
+        assert read(result) == {"l": [[{"a": kept, "b": 1}]]}
+        assert result.endswith(" # c\n    b: 1")
+
+
 def test_merged_key_when_changed_then_overridden() -> None:
     text = "base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  z: 3\n"
     assert changed(text, use={"x": 9, "y": 2, "z": 3}) == text + "  x: 9\n"

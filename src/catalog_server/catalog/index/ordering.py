@@ -23,7 +23,7 @@ Positions = npt.NDArray[np.uint32]
 # Of a text; a page token, which has to fit into a URL, holds as many. Texts that differ later only are in order of id.
 _SORTED_CHARACTERS = 256
 # Up to this many hits, gathering their ranks is cheaper than walking the whole order.
-_GATHER_LIMIT = 4096
+_GATHER_LIMIT = 16_384
 _TURN = 4096
 
 
