@@ -18,6 +18,7 @@ from catalog_server.telemetry import AccessLog, set_up_logging
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 30
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,7 @@ def main() -> None:
     """Entry point of the command. Exit status 1: settings, sources or database are not usable."""
     settings = load_or_exit()
     is_json = set_up_logging(settings.logging.format, settings.logging.level)
-    for number in (signal.SIGTERM, signal.SIGINT):  # until uvicorn takes them over, and after it gave them back
+    for number in _STOP_SIGNALS:
         signal.signal(number, _end)
     try:
         listener = open_socket(settings.server.listen)
@@ -40,13 +41,15 @@ def main() -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """A stop that is asked for is a success, also before there is anything to stop."""
+    """A stop that is asked for is a success, also before anything is served."""
     sys.exit(0)
 
 
 def serve(server: Server, listener: socket.socket) -> int:
     """Serve until a signal comes, or start-up fails for good; return the exit status."""
     http = _HTTP(uvicorn_config(server.app), server)
+    for number in _STOP_SIGNALS:  # uvicorn does the same, but later, with the event loop half made
+        signal.signal(number, http.handle_exit)
     server.background.start(on_fatal=http.give_up)
     try:
         http.run(sockets=[listener])

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from socket import SHUT_RDWR
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -113,6 +113,8 @@ class KubeClient:
                 connection.request(method, self._access.prefix + path, payload, headers)
                 response = connection.getresponse()
                 answer = response.read(_MAX_ANSWER_BYTES + 1)
+            if response.length and len(answer) <= _MAX_ANSWER_BYTES:
+                raise IncompleteRead(answer, response.length)  # a read of a given size keeps quiet about it
         except (OSError, HTTPException) as error:
             connection.close()
             late = "no answer in time" if time.monotonic() >= deadline else str(error) or type(error).__name__

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,8 +96,7 @@ RACER = """
 def test_save_when_two_processes_race_then_nothing_is_lost(sources_file: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(RACER), str(sources_file)]
     racers = [
-        subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for name in "ab"
+        subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in "ab"
     ]
     for racer in racers:
         assert racer.stdout is not None
@@ -290,18 +290,22 @@ AS_NOBODY = """
 
 
 @pytest.mark.parametrize(("mode", "reason"), [(0o755, "Permission denied"), (0o777, "is read-only")])
-def test_save_when_permissions_forbid_then_refused(sources_file: Path, mode: int, reason: str) -> None:
-    sources_file.chmod(0o444)
-    sources_file.parent.chmod(mode if os.geteuid() == 0 else mode & 0o577)
-    if os.geteuid() != 0:
-        check_read_only(sources_file, reason)
-        return
-    folder = sources_file.parent
-    while folder != Path("/") and folder.stat().st_mode & 0o005 != 0o005:  # pytest's own folders are private
-        folder.chmod(folder.stat().st_mode | 0o005)
-        folder = folder.parent
-    done = run_python(AS_NOBODY, sources_file, reason)
-    assert done.returncode == 0, done.stderr
+def test_save_when_permissions_forbid_then_refused(mode: int, reason: str) -> None:
+    """As another user, because root may write anywhere; so not in pytest's folders, which are private."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config" / "sources.yaml"
+        path.parent.mkdir()
+        path.write_bytes(FIRST)
+        path.chmod(0o444)
+        if os.geteuid() != 0:
+            path.parent.chmod(mode & 0o577 if mode == 0o755 else mode)
+            check_read_only(path, reason)
+            path.parent.chmod(0o755)
+            return
+        Path(folder).chmod(0o755)
+        path.parent.chmod(mode)
+        done = run_python(AS_NOBODY, path, reason)
+        assert done.returncode == 0, done.stderr
 
 
 def check_full(path: Path, old: bytes, fill: Callable[[], None]) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pyroaring import BitMap
 
 from catalog_server.catalog.index.numbers import COMPARE, Numbers
-from catalog_server.catalog.index.terms import EMPTY, Terms, TermsBuilder
+from catalog_server.catalog.index.terms import EMPTY, Terms, TermsBuilder, to_bitmap
 from catalog_server.query.checker import Condition
 from catalog_server.query.fields import ValueType
 from catalog_server.query.nodes import LIKES, ORDERINGS, Operator, Scalar
@@ -49,22 +53,32 @@ class Column:
         if kinds == {str}:
             return cls._build_texts(values)
         if kinds <= {int, float}:
-            pairs = [(position, value) for position, value in enumerate(values) if isinstance(value, int | float)]
-            return cls(values, _NO_TERMS, EMPTY, Numbers.build(pairs), _NO_FLAGS, _NO_TERMS)
-        return cls._build_mixed(values)
+            positions, numbers = _present(values)
+            return cls(values, _NO_TERMS, EMPTY, Numbers.of(positions, numbers), _NO_FLAGS, _NO_TERMS)
+        return cls._build_lists(values) if kinds == {tuple} else cls._build_mixed(values)
 
     @classmethod
     def _build_texts(cls, values: list[Value]) -> Column:
+        positions, texts = _present(values)
         builder = TermsBuilder()
-        positions: Sequence[int] = range(len(values))
-        texts = [value for value in values if isinstance(value, str)]
-        if len(texts) < len(values):
-            positions = [position for position, value in enumerate(values) if value is not None]
         builder.add(positions, texts)
         if len(builder.ids) < len(texts) // 2:
             canonical = dict(zip(builder.ids, builder.ids, strict=True))
             values[:] = [None if value is None else canonical[value] for value in values]  # type: ignore[index]
-        return cls(values, builder.build(), BitMap(positions), _NO_NUMBERS, _NO_FLAGS, _NO_TERMS)
+        return cls(values, builder.build(), to_bitmap(positions), _NO_NUMBERS, _NO_FLAGS, _NO_TERMS)
+
+    @classmethod
+    def _build_lists(cls, values: list[Value]) -> Column:
+        positions, lists = _present(values)
+        elements = list(chain.from_iterable(lists))
+        if set(map(type, elements)) != {str}:
+            return cls._build_mixed(values)
+        if any(len(set(one)) < len(one) for one in lists):
+            return cls._build_mixed(values)
+        builder, whole = TermsBuilder(), TermsBuilder()
+        builder.add(np.repeat(positions, [len(one) for one in lists]), elements)
+        whole.add(positions, [list_text(one) for one in lists])
+        return cls(values, builder.build(), to_bitmap(positions), _NO_NUMBERS, _NO_FLAGS, whole.build())
 
     @classmethod
     def _build_mixed(cls, values: list[Value]) -> Column:
@@ -239,6 +253,14 @@ def _shortened(number: float) -> float:
     """`3.0` -> `3`, but not `1e300`, which would become 301 digits."""
     is_whole = isinstance(number, float) and number.is_integer() and abs(number) < 2**53
     return int(number) if is_whole else number
+
+
+def _present(values: list[Value]) -> tuple[npt.NDArray[np.uint32], list[Any]]:
+    """Positions that hold something, and what they hold."""
+    found = [value for value in values if value is not None]
+    if len(found) == len(values):
+        return np.arange(len(values), dtype=np.uint32), found
+    return np.array([p for p, value in enumerate(values) if value is not None], dtype=np.uint32), found
 
 
 def _is_same(one: Value, other: Value) -> bool:

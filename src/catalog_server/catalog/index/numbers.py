@@ -47,8 +47,14 @@ class Numbers:
 
     @classmethod
     def build(cls, pairs: list[tuple[int, float]]) -> Numbers:
-        keys = np.fromiter((value for _, value in pairs), dtype=np.float64, count=len(pairs))
-        positions = np.fromiter((position for position, _ in pairs), dtype=np.uint32, count=len(pairs))
+        """From (position, number) pairs."""
+        positions = np.array([position for position, _ in pairs], dtype=np.uint32)
+        return cls.of(positions, [value for _, value in pairs])
+
+    @classmethod
+    def of(cls, positions: npt.NDArray[np.uint32], values: list[float]) -> Numbers:
+        """`values[i]` stands at `positions[i]`."""
+        keys = np.array(values, dtype=np.float64)
         order = np.argsort(keys, kind="stable")
         return cls(keys[order], positions[order], to_bitmap(positions))
 

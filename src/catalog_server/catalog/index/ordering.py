@@ -49,11 +49,10 @@ class Order:
     ) -> None:
         self._value_of = value_of
         self._ids = ids
-        present = [p for p in positions if value_of(p) is not None]
-        missing = [p for p in positions if value_of(p) is None]
-        missing.sort(key=ids.__getitem__)
-        self._present: Positions = np.array(_sorted_in_turns(present, self._key), dtype=np.uint32)
+        pairs = [(value_of(p), p) for p in positions]
+        missing = sorted((p for value, p in pairs if value is None), key=ids.__getitem__)
         self._missing: Positions = np.array(missing, dtype=np.uint32)
+        self._present: Positions = _sorted([(value, p) for value, p in pairs if value is not None], ids)
         self._sequences: dict[bool, Positions] = {}
         self._ranks: dict[bool, Positions] = {}
 
@@ -129,12 +128,17 @@ class Order:
         return count - place if descending else place
 
 
-def _sorted_in_turns(positions: list[int], key: Callable[[int], Any]) -> list[int]:
-    """Like sorted(), but lets other threads in: one large sort would hold the interpreter to its end."""
-    if len(positions) <= _TURN:
-        return sorted(positions, key=key)
-    turns = [sorted(positions[start : start + _TURN], key=key) for start in range(0, len(positions), _TURN)]
-    return list(heapq.merge(*turns, key=key))
+def _sorted(pairs: list[tuple[Scalar, int]], ids: Sequence[int] | array[int]) -> Positions:
+    """Positions by (value, id)."""
+    if all(type(value) is int for value, _ in pairs):
+        positions = np.array([p for _, p in pairs], dtype=np.uint32)
+        values = np.array([value for value, _ in pairs], dtype=np.int64)
+        return positions[np.lexsort((np.array(ids, dtype=np.int64)[positions], values))]
+    # One large sort would hold the interpreter to its end: in turns, other threads are let in.
+    rows = [(sort_key(value), ids[p], p) for value, p in pairs]
+    turns = [sorted(rows[start : start + _TURN]) for start in range(0, len(rows), _TURN)]
+    merged = turns[0] if len(turns) == 1 else heapq.merge(*turns)
+    return np.array([p for _, _, p in merged], dtype=np.uint32)
 
 
 def _bisect(positions: Positions, target: Any, key: Callable[[int], Any], *, right: bool = True) -> int:

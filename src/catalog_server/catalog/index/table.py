@@ -244,7 +244,7 @@ class _Gathered:
             first = self._size - len(self._portion)
             counts = [len(words) for words in self._portion_words]
             positions = np.repeat(np.arange(first, self._size, dtype=np.uint32), counts)
-            self._words.add(positions.tolist(), list(chain.from_iterable(self._portion_words)))
+            self._words.add(positions, list(chain.from_iterable(self._portion_words)))
         self._portion, self._portion_words = [], []
 
     def columns(self, size: int) -> dict[str, list[Value]]:

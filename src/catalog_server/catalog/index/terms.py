@@ -42,7 +42,7 @@ class Terms:
         """From (position, text) pairs."""
         builder = TermsBuilder()
         found = list(pairs)
-        builder.add([position for position, _ in found], [text for _, text in found])
+        builder.add(np.array([position for position, _ in found], dtype=np.uint32), [text for _, text in found])
         return builder.build()
 
     def __len__(self) -> int:
@@ -142,22 +142,26 @@ class Terms:
             self._singles[number] = left[0] if left else _NOWHERE
 
 
+class _Numbering(dict[str, int]):
+    """Text -> number, counted up by the look-up itself: a look-up that finds its text never enters Python code."""
+
+    def __missing__(self, text: str) -> int:
+        number = self[text] = len(self)
+        return number
+
+
 class TermsBuilder:
     """Gathers texts with their positions, portion by portion, so that equal texts soon are one object."""
 
     def __init__(self) -> None:
-        self.ids: dict[str, int] = {}
+        self.ids = _Numbering()
         self._numbers: array[int] = array("I")
         self._positions: array[int] = array("I")
 
-    def add(self, positions: Iterable[int], texts: list[str]) -> None:
+    def add(self, positions: npt.NDArray[np.uint32], texts: list[str]) -> None:
         """`texts[i]` stands at `positions[i]`. A pair comes once."""
-        ids = self.ids
-        for text in dict.fromkeys(texts):
-            if text not in ids:
-                ids[text] = len(ids)
-        self._numbers.extend(map(ids.__getitem__, texts))
-        self._positions.extend(positions)
+        self._numbers.extend(map(self.ids.__getitem__, texts))
+        self._positions.frombytes(positions.tobytes())
 
     def build(self) -> Terms:
         numbers = np.frombuffer(self._numbers, dtype=np.uint32)
@@ -171,7 +175,7 @@ class TermsBuilder:
         for number in np.flatnonzero(counts > 1).tolist():
             end = int(ends[number])
             many[number] = to_bitmap(positions[end - int(counts[number]) : end])
-        return Terms(self.ids, list(self.ids), array("q", singles.tobytes()), many)
+        return Terms(dict(self.ids), list(self.ids), array("q", singles.tobytes()), many)
 
 
 class _Block:
