@@ -187,12 +187,14 @@ class Shelf:
         return [entity_row(self.plugin.kind, one) for one in stored if ids is None or one.id in ids]
 
     def child_rows(self, ids: set[int] | None = None) -> dict[str, list[ChildRow]]:
-        kind = self.plugin.kind.children[0]
         stored = sorted((one for own in self.parts.values() for one in own), key=lambda one: one.id)
         return {
             kind.collection: [
-                ChildRow(one.entity_id, child_row(kind, one)) for one in stored if ids is None or one.entity_id in ids
+                ChildRow(one.entity_id, child_row(kind, one))
+                for one in stored
+                if one.kind == kind.name and (ids is None or one.entity_id in ids)
             ]
+            for kind in self.plugin.kind.children
         }
 
     def index(self, generation: int = 1) -> Index:

@@ -223,7 +223,7 @@ def test_an_edit_during_the_start_is_not_lost(tmp_path: Path) -> None:
     )
     agents = "/api/agents_catalog/v1alpha1/agents"
     with running(tmp_path / "data", sources, wait=False) as server:
-        wait_until("the first source", lambda: server.logged("source refreshed", source="a"), 60)
+        wait_until("the first source", lambda: server.alive() and server.logged("source refreshed", source="a"), 60)
         write_catalog(small, "agents", named("two"))
         assert server.readiness()[0] == 503
         server.wait_for_ready()

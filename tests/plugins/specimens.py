@@ -8,6 +8,13 @@ import msgspec
 
 from catalog_server.schema.kind import Kind
 
+_EMPTY = (msgspec.inspect.NoneType, msgspec.inspect.CustomType)
+_SCALARS: dict[type, Any] = {
+    msgspec.inspect.IntType: 7,
+    msgspec.inspect.FloatType: 0.5,
+    msgspec.inspect.BoolType: False,
+    msgspec.inspect.AnyType: {"deep": [1, "two", None, {"three": 3.5}]},
+}
 CUSTOM = {"text": "x", "whole": 3, "part": 2.5, "flag": True}
 
 
@@ -28,32 +35,32 @@ def _of_struct(info: msgspec.inspect.StructType) -> dict[str, Any]:
     return {**tag, **values}
 
 
+def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    """Without the "or nothing" and the remarks around it."""
+    if isinstance(info, msgspec.inspect.Metadata):
+        return _bare(info.type)
+    if isinstance(info, msgspec.inspect.UnionType):
+        return _bare(next(one for one in info.types if not isinstance(one, _EMPTY)))
+    return info
+
+
 def _value(info: msgspec.inspect.Type, name: str) -> Any:
+    info = _bare(info)
+    scalar = _SCALARS.get(type(info))
+    if scalar is not None:
+        return scalar
     match info:
         case msgspec.inspect.StrType():
             return "1735689600000" if info.pattern else f"{name} é"
-        case msgspec.inspect.IntType():
-            return 7
-        case msgspec.inspect.FloatType():
-            return 0.5
-        case msgspec.inspect.BoolType():
-            return False
         case msgspec.inspect.LiteralType(values):
-            return values[0]
+            return next(value for value in values if value)
         case msgspec.inspect.ListType(item):
             several = item.types if isinstance(item, msgspec.inspect.UnionType) else [item]
             return [_value(one, name) for one in several]
         case msgspec.inspect.DictType(value_type=inner):
             return {"key": _value(inner, name)}
-        case msgspec.inspect.UnionType(types):
-            empty = (msgspec.inspect.NoneType, msgspec.inspect.CustomType)
-            return _value(next(one for one in types if not isinstance(one, empty)), name)
-        case msgspec.inspect.Metadata(inner):
-            return _value(inner, name)
         case msgspec.inspect.StructType():
             return _of_struct(info)
-        case msgspec.inspect.AnyType():
-            return {"deep": [1, "two", None, {"three": 3.5}]}
     raise AssertionError(f"{name}: no specimen of {info}")
 
 

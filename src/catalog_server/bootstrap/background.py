@@ -5,6 +5,7 @@ Plain threads that end when `stop` is called. A database that is down is waited 
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -104,6 +105,9 @@ class Background:
             log.exception("start-up failed")
             on_fatal()
             return
+        # All that start-up made stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         self._health.initial_load_done()
         log.info("ready")
         self._loader.report_links(self._links)

@@ -141,7 +141,7 @@ def test_request_when_nobody_listens_then_unavailable() -> None:
 def test_request_when_answer_is_no_object_then_unavailable(served: Served) -> None:
     cluster, client = served
     for answer in ("[1]", "nonsense"):
-        cluster.answer = lambda *_: (200, answer)  # type: ignore[assignment, return-value, misc]  # noqa: B023
+        cluster.answer = lambda *_: (200, answer)  # type: ignore[assignment]  # noqa: B023
         with pytest.raises(Unavailable, match="is no object"):
             client.get(SECRETS, "s", namespace="ns")
 

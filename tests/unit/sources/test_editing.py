@@ -136,13 +136,12 @@ def test_remove_then_its_lines_go_and_comments_around_stay() -> None:
     assert alone.endswith(TEXT[TEXT.index(b"    labels:\n") :])
 
 
-@pytest.mark.parametrize(
-    "edit", [lambda *where: set_enabled(TEXT, *where, False), lambda *where: remove_source(TEXT, *where)]
-)
-def test_edit_when_source_is_unknown_then_not_found(edit: Callable[..., bytes]) -> None:
-    for where in (("models", "new"), ("mcp", "one"), ("none", "one")):
-        with pytest.raises(NotFound):
-            edit(*where)
+@pytest.mark.parametrize(("section", "source_id"), [("models", "new"), ("mcp", "one"), ("none", "one")])
+def test_edit_when_source_is_unknown_then_not_found(section: str, source_id: str) -> None:
+    with pytest.raises(NotFound):
+        set_enabled(TEXT, section, source_id, False)
+    with pytest.raises(NotFound):
+        remove_source(TEXT, section, source_id)
 
 
 def test_edit_when_line_breaks_and_mark_are_of_windows_then_they_stay() -> None:
@@ -211,41 +210,49 @@ steps = st.lists(
 )
 
 
-def compose(draw: Callable[[Any], Any]) -> tuple[bytes, dict[str, dict[str, str]]]:
-    """A file in a random layout, and the comments in it by the source that they belong to ("" for none)."""
-    comments: dict[str, str] = {}
-    step, offset = draw(st.sampled_from((2, 3, 4))), draw(st.sampled_from((0, 2, 4)))
+class Composer:
+    """Writes a file in a random layout; `comments` says to which source each belongs ("" for none)."""
 
-    def comment(owner: str, indent: str = "") -> str:
-        if not draw(st.booleans()):
+    def __init__(self, draw: Callable[[Any], Any]) -> None:
+        self.comments: dict[str, str] = {}
+        self._draw = draw
+        self._step = draw(st.sampled_from((2, 3, 4)))
+        self._dash = " " * (2 * self._step + draw(st.sampled_from((0, 2, 4))))
+
+    def file(self) -> bytes:
+        lines = [self._comment(""), "catalogs:  " + self._comment("")]
+        for section in self._draw(st.sampled_from(((), ("models",), ("models", "mcp"), ("mcp", "policies")))):
+            lines.append(" " * self._step + f"{section}: " + self._comment(""))
+            names = self._draw(st.sampled_from(((), ("a",), ("a", "b"), ("c", "b", "a"))))
+            if names:
+                lines.append(" " * 2 * self._step + "sources:  " + self._comment(""))
+            for name in names:
+                lines += [self._comment("", self._dash), *self._source(section, name)]
+        end: str = self._draw(st.sampled_from(("", "\n", "\n\n# end\n")))
+        return ("\n".join(lines) + end).encode()
+
+    def _source(self, section: str, name: str) -> list[str]:
+        owner, inner = f"{section}/{name}", self._dash + "  "
+        lines = [f"{self._dash}- id: {name} " + self._comment(owner)]
+        lines += [f"{inner}name: 'N'", f"{inner}type: yaml   " + self._comment(owner)]
+        layout = self._draw(st.integers(0, 4))
+        if layout == 1:
+            lines += [f"{inner}labels: [a,  'b']"]
+        elif layout == 2:
+            lines += [f"{inner}labels:", f"{inner}- a", f"{inner}- 'b' " + self._comment(owner)]
+        elif layout == 3:
+            lines += [f"{inner}properties:", self._comment(owner, inner), f"{inner}  limit: 0x1F"]
+            lines += [f"{inner}  url: |", f"{inner}    x", ""]
+        elif layout == 4:
+            lines += [f"{inner}properties: {{limit: 1.50, nested: [1,", f"{inner}  2]}}", f"{inner}enabled: false"]
+        return lines
+
+    def _comment(self, owner: str, indent: str = "") -> str:
+        if not self._draw(st.booleans()):
             return ""
-        text = f"# comment {len(comments)} - of: {owner or 'all'}"
-        comments[text] = owner
-        return f"{indent}{text}"
-
-    lines = [comment(""), "catalogs:" + "  " + comment("")]
-    for section in draw(st.sampled_from(((), ("models",), ("models", "mcp"), ("mcp", "policies")))):
-        lines.append(" " * step + section + ":" + " " + comment(""))
-        dash = " " * (2 * step + offset)
-        for index, name in enumerate(draw(st.sampled_from(((), ("a",), ("a", "b"), ("c", "b", "a"))))):
-            if index == 0:
-                lines.append(" " * 2 * step + "sources:" + "  " + comment(""))
-            owner = f"{section}/{name}"
-            lines += [comment("", dash), f"{dash}- id: {name} " + comment(owner)]
-            inner = dash + "  "
-            lines += [f"{inner}name: 'N'", f"{inner}type: yaml   " + comment(owner)]
-            layout = draw(st.integers(0, 4))
-            if layout == 1:
-                lines += [f"{inner}labels: [a,  'b']"]
-            elif layout == 2:
-                lines += [f"{inner}labels:", f"{inner}- a", f"{inner}- 'b' " + comment(owner)]
-            elif layout == 3:
-                lines += [f"{inner}properties:", comment(owner, inner), f"{inner}  limit: 0x1F"]
-                lines += [f"{inner}  url: |", f"{inner}    x", ""]
-            elif layout == 4:
-                lines += [f"{inner}properties: {{limit: 1.50, nested: [1,", f"{inner}  2]}}", f"{inner}enabled: false"]
-    text = "\n".join(lines) + draw(st.sampled_from(("", "\n", "\n\n# end\n")))
-    return text.encode(), comments
+        text = f"# comment {len(self.comments)} - of: {owner or 'all'}"
+        self.comments[text] = owner
+        return indent + text
 
 
 def apply_to_model(model: dict[str, Any], step: tuple[str, str, str, dict[str, Any]]) -> dict[str, Any] | None:
@@ -284,7 +291,8 @@ def edit(data: bytes, step: tuple[str, str, str, dict[str, Any]]) -> bytes:
 @settings(max_examples=100, deadline=None)
 @given(st.data(), steps)
 def test_random_edits_then_as_the_model_and_comments_of_others_stay(data: st.DataObject, edits: list[Any]) -> None:
-    text, comments = compose(data.draw)
+    composer = Composer(data.draw)
+    text, comments = composer.file(), composer.comments
     model = read_document(text, file="x").value
     touched: set[str] = set()
     for step in edits:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from catalog_server.errors import CatalogError, Conflict, NotFound, Unavailable
+from catalog_server.errors import CatalogError, Conflict, Forbidden, NotFound, Unavailable
 from catalog_server.kube.client import KubeClient, KubeObject
 from catalog_server.kube.resources import CONFIG_MAPS
 from catalog_server.sources.stores.base import SHORT, Revision, version_of
@@ -136,6 +136,8 @@ class Snapshots:
             found = self.client.get(CONFIG_MAPS, name, namespace=self.namespace)
         except NotFound:
             return None
+        except Forbidden as error:  # it is our Role that lacks a rule, not the caller's
+            raise Unavailable(error.message) from error
         data = _unpack((found.get("binaryData") or {}).get(_DATA_KEY, ""))
         return data if data is not None and version_of(data) == version else None
 

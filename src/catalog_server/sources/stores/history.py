@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from catalog_server.errors import Invalid
+from catalog_server.errors import Invalid, Unavailable
 from catalog_server.sources.paths import read_file
 from catalog_server.sources.stores.base import SHORT, Revision, version_of
 from catalog_server.sources.stores.replacing import replace_file
@@ -64,6 +64,8 @@ class History:
             names = os.listdir(self._folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise Unavailable(f"the history of the sources file cannot be read: {error.strerror}") from error
         found = (_snapshot(self._folder / name) for name in names)
         return sorted(
             (one for one in found if one is not None), key=lambda one: (one.taken_ns, one.short), reverse=True

@@ -1,0 +1,49 @@
+"""Scopes: only DNS labels are namespaces."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from catalog_server.errors import Invalid
+from catalog_server.scope import DEFAULT_SCOPE, NAMESPACE_MAX_LENGTH, Scope, check_namespace
+
+
+@pytest.mark.parametrize("name", ["default", "a", "0", "team-a", "a--b", "1a", "x" * NAMESPACE_MAX_LENGTH])
+def test_namespace_when_a_dns_label_then_is_taken(name: str) -> None:
+    assert check_namespace(name) == name
+    assert Scope(name).namespace == name
+
+
+BAD = [
+    "",
+    "-",
+    "-a",
+    "a-",
+    "Team-A",
+    "team@a",
+    "a_b",
+    "a.b",
+    "a b",
+    "a\n",
+    "ä",
+    "\uff11",
+    "x" * (NAMESPACE_MAX_LENGTH + 1),
+]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_namespace_when_not_a_dns_label_then_is_refused_and_named(name: str) -> None:
+    for check in (check_namespace, Scope):
+        with pytest.raises(Invalid, match="invalid namespace") as caught:
+            check(name)
+        assert caught.value.field == "namespace"
+        assert repr(name[:80]) in caught.value.message
+
+
+def test_scope_when_made_then_cannot_be_changed_and_serves_as_a_key() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        DEFAULT_SCOPE.namespace = "other"  # type: ignore[misc]
+    assert {Scope("a"): 1}[Scope("a")] == 1
+    assert Scope("default") == DEFAULT_SCOPE
