@@ -77,6 +77,7 @@ def arguments_of(function: Callable[..., Any], store: Store) -> dict[str, Any]:
     }
     known: dict[str, Any] = {
         "plugin": GADGETS.name,
+        "kind": GADGETS.kind.name,
         "source_id": "s",
         "after_generation": 0,
         "entity_ids": theirs,
