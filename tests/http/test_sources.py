@@ -193,3 +193,12 @@ def test_config_error(tmp_path: Path) -> None:
         sources.write_text(good)
         client.refresh()
         assert "configError" not in client.ok(f"{SKILLS}/sources")
+
+
+@pytest.mark.parametrize("query", ["pageSize=&pageSize=x", "sortOrder=ASC&sortOrder=DESC", "orderBy=ID&orderBy=NAME"])
+def test_a_parameter_that_is_given_twice_is_refused(client: Client, query: str) -> None:
+    """Which of two contradicting values counts is nothing to guess."""
+    name = query.partition("=")[0]
+    answer = client.get(f"{SKILLS}/sources?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["message"] == f"{name}: given more than once"

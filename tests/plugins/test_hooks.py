@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from catalog_server.catalog.capabilities import capabilities_v2
 from catalog_server.catalog.records import ReadJob, SourceFile, read_records
 from catalog_server.catalog.registry import load_plugin
 from catalog_server.errors import Invalid
@@ -162,3 +163,31 @@ def test_guardrail_when_it_uses_another_vocabulary_then_is_kept_with_a_warning()
     record = decoded("guardrails", enforcementStage="pre-inference", riskCategories=["pii", "bias"])
     assert [path for path, _ in record.warnings] == ["enforcementStage", "riskCategories"]
     assert "'bias' is none of pii" in record.warnings[1][1]
+
+
+ADVERTISED = {
+    "model": ("name provider task license source_id", "name provider task license source_id"),
+    "mcp": (
+        "name deploymentMode provider transportType toolCount license category",
+        "name deploymentMode provider transportType toolCount license category",
+    ),
+    "prompts": ("name format taskTags version author", "name format taskTags author"),
+    "agents": ("name agentType category version author", "name agentType category"),
+    "guardrails": (
+        "name guardrailType enforcementStage enforcementMode riskCategories",
+        "name guardrailType enforcementStage enforcementMode",
+    ),
+    "policies": (
+        "name policyType language enforcementScope enforcementMode",
+        "name policyType language enforcementScope",
+    ),
+    "skills": ("name skillType riskLevel version author", "name skillType riskLevel"),
+}
+
+
+@pytest.mark.parametrize("name", ADVERTISED)
+def test_columns_and_filters_when_advertised_then_are_those_of_the_specification(name: str) -> None:
+    [entity] = capabilities_v2(load_plugin(name))["entities"]
+    columns, filters = ADVERTISED[name]
+    assert {column["name"] for column in entity["fields"]["columns"]} == set(columns.split())
+    assert {field["name"] for field in entity["fields"]["filterFields"]} == set(filters.split())

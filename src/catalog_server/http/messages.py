@@ -85,6 +85,12 @@ class Request:
         values = self.query.get(name)
         return values[0] if values else default
 
+    def only(self, name: str, default: str = "") -> str:
+        """The value of a query parameter that must not be repeated. Raises Invalid."""
+        if len(self.query.get(name, ())) > 1:
+            raise Invalid("given more than once", field=name)
+        return self.first(name, default)
+
     async def body(self, max_bytes: int) -> bytes:
         """The whole body.
 

@@ -36,7 +36,7 @@ def parse_list_query(request: Request, plugin: Plugin, configuration: Configurat
 
 def parse_page_size(request: Request, rules: ListRules) -> int:
     """Clamped to the kind's maximum. What is no positive number is the default where the kind is lenient, else 400."""
-    text = request.first("pageSize").strip()
+    text = (request.first if rules.lenient_page_size else request.only)("pageSize").strip()
     if not text:
         return rules.page_size
     if _INTEGER.fullmatch(text) is None:
@@ -90,7 +90,7 @@ def parse_sources(request: Request, plugin: Plugin, configuration: Configuration
 
 def parse_sort_order(request: Request) -> bool:
     """Whether descending, where the contract refuses anything but ASC and DESC."""
-    text = request.first("sortOrder").strip().upper()
+    text = request.only("sortOrder").strip().upper()
     if text not in ("", "ASC", "DESC"):
         raise Invalid(f"{text[:40]!r} is neither ASC nor DESC", field="sortOrder")
     return text == "DESC"
@@ -98,7 +98,7 @@ def parse_sort_order(request: Request) -> bool:
 
 def parse_choice(request: Request, name: str, choices: tuple[str, ...], default: str) -> str:
     """One of a few words, in any case."""
-    text = request.first(name).strip()
+    text = request.only(name).strip()
     if not text:
         return default
     for choice in choices:

@@ -78,6 +78,34 @@ def test_free_form_value_when_filtered_on_then_has_its_own_type(value: Any, filt
     assert (names(with_property(value), filter=filter_) == ["one"]) is is_hit
 
 
+@pytest.mark.parametrize(
+    ("filter_", "expected"),
+    [
+        ("parts.material = 'wood' AND parts.size = 1", ["same"]),
+        ("parts.size = 1 AND name != 'x' AND parts.material = 'wood'", ["same"]),
+        ("(parts.size = 1 AND (parts.material = 'wood'))", ["same"]),
+        ("parts.material = 'wood' OR parts.size = 1", ["other", "same"]),
+        ("parts.material = 'wood' AND (parts.size = 1 OR parts.size = 9)", ["other", "same"]),
+        ("parts.material = 'wood' AND NOT (parts.size = 1)", []),
+        ("parts.material != 'wood'", ["other", "same"]),
+        ("NOT (parts.material = 'wood')", ["none"]),
+        ("parts.size IS NULL", ["other"]),
+        ("parts.material = 'wood' AND parts.size IS NULL", ["other"]),
+    ],
+)
+def test_conditions_on_children_when_joined_by_and_then_hold_on_the_same_child(
+    filter_: str, expected: list[str]
+) -> None:
+    shelf = shelf_of(
+        [
+            {"name": "same", "parts": [{"material": "wood", "size": 1}, {"material": "tin", "size": 2}]},
+            {"name": "other", "parts": [{"material": "wood"}, {"material": "tin", "size": 1}]},
+            {"name": "none"},
+        ]
+    )
+    assert sorted(names(shelf.index(), filter=filter_)) == expected
+
+
 def test_condition_when_it_comes_second_then_means_the_same_as_alone() -> None:
     for value, filter_ in (([1, 2], "x LIKE '%1%'"), (["a", 1], "x.string_value LIKE '%1%'"), ([True, 1], "x = 1")):
         index = with_property(value)

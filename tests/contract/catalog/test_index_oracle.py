@@ -99,7 +99,8 @@ def is_orderable(index: Index, name: Name) -> bool:
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[ListQuery, Any, str, bool]:
     """A list query, with the tree of its filter and its order."""
-    tree = draw(st.one_of(st.none(), filters(NAMES), filters((*OF_PARTS, *DECLARED[-3:]))))
+    on_parts = st.lists(filters(OF_PARTS), min_size=2, max_size=3).map(lambda terms: Both(tuple(terms)))
+    tree = draw(st.one_of(st.none(), filters(NAMES), filters((*OF_PARTS, *DECLARED[-3:])), on_parts))
     order = draw(st.sampled_from(sorted(ORDERS)))
     descending = draw(st.booleans())
     query = ListQuery(
