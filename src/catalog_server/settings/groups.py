@@ -170,7 +170,8 @@ class Authorization:
     mode: Literal["none", "sar"] = later(
         "CATALOG_AUTHZ_MODE", "none", choice("none", "sar"), "No check by Kubernetes, or SubjectAccessReview."
     )
-    """`none` because `sar` needs a cluster."""
+    """`none` because `sar` needs a cluster. Until `sar` is there, asking for it stops the start: no server is better than
+    one without the protection that was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,7 +181,8 @@ class Authentication:
     mode: Literal["header", "jwt"] = later(
         "CATALOG_AUTH_MODE", "header", choice("header", "jwt"), "Where the role of a caller comes from."
     )
-    """`header` (X-User-Role) can be forged: for development, or behind a proxy that sets it."""
+    """`header` (X-User-Role) can be forged: for development, or behind a proxy that sets it. Until `jwt` is there,
+    asking for it stops the start."""
     allow_header: bool = later("CATALOG_ALLOW_HEADER_AUTH", "false", BOOLEAN, "Header mode beyond loopback.")
     """Off: a forgeable role on a reachable port has to be asked for."""
     trusted_proxies: tuple[Network, ...] = later(

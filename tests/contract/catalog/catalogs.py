@@ -118,7 +118,11 @@ def catalogs(plugin: Plugin, max_size: int = 10) -> st.SearchStrategy[list[tuple
         dice = Random(seed)
         return dice.choice(SOURCES), entity(plugin, dice)
 
-    return st.lists(seeds.map(make), max_size=max_size, unique_by=lambda pair: (pair[0], pair[1]["name"]))
+    def lists(min_size: int) -> st.SearchStrategy[list[tuple[str, dict[str, Any]]]]:
+        pairs = seeds.map(make)
+        return st.lists(pairs, min_size=min_size, max_size=max_size, unique_by=lambda pair: (pair[0], pair[1]["name"]))
+
+    return st.one_of(lists(0), lists(max_size // 2))
 
 
 def fill(plugin: Plugin, catalog: list[tuple[str, dict[str, Any]]]) -> Shelf:
