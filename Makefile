@@ -24,7 +24,7 @@ $(READY): pyproject.toml uv.lock Makefile
 		{ $(ROOT_ONLY) && apt-get update -qq && apt-get install -qq --yes --no-install-recommends python3-venv; } || \
 		{ echo "$(PYTHON) cannot make environments; as root: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(PY) -m pip install --quiet uv==$(UV_VERSION); }
-	$(BIN)/uv sync --frozen --quiet
+	$(BIN)/uv sync --frozen --quiet --compile-bytecode
 	@touch $@
 
 run: $(READY) ## serve the sample catalog on LISTEN (127.0.0.1:8080)

@@ -6,10 +6,13 @@ it, and its memory would stay with us. A process of its own does neither, and ca
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 
 from catalog_server.catalog.records import Batch, ReadJob, read_records
 from catalog_server.catalog.registry import load_plugin
@@ -28,32 +31,51 @@ def read(plugin_name: str, kind: Kind, job: ReadJob, *, timeout_seconds: float) 
     size = sum(len(file.data) for file in job.files)
     if size < APART_FROM_BYTES:
         return read_records(kind, job)
-    request = pickle.dumps((plugin_name, job), protocol=pickle.HIGHEST_PROTOCOL)
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no outside words
+        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    deadline = threading.Timer(timeout_seconds, process.kill)
+    deadline.start()
     try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and module, no outside words
-            [sys.executable, "-m", __name__],
-            input=request,
-            stdout=subprocess.PIPE,
-            timeout=timeout_seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Invalid(f"reading {size} bytes took longer than {timeout_seconds:.0f} s") from error
-    if done.returncode != 0:
-        raise Invalid(f"the process that reads the source ended with status {done.returncode}")
-    answer: Batch | Invalid = pickle.loads(done.stdout)  # noqa: S301 - written by our own child
+        with process:
+            output = _ask(process, plugin_name, job)
+    finally:
+        is_late = not deadline.is_alive()
+        deadline.cancel()
+    if is_late:
+        raise Invalid(f"reading {size} bytes took longer than {timeout_seconds:.0f} s")
+    if process.returncode != 0:
+        raise Invalid(f"the process that reads the source ended with status {process.returncode}")
+    answer: Batch | Invalid = pickle.loads(output)  # noqa: S301 - written by our own child
     if isinstance(answer, Batch):
         return answer
     raise answer
 
 
+def _ask(process: subprocess.Popen[bytes], plugin_name: str, job: ReadJob) -> bytes:
+    """Send the job, then the files as they are: to pickle them would copy them while everybody else waits."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    sizes = [len(file.data) for file in job.files]
+    header = replace(job, files=tuple(replace(file, data=b"") for file in job.files))
+    with contextlib.suppress(BrokenPipeError):  # it died; its status says more
+        pickle.dump((plugin_name, header, sizes), process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
+        for file in job.files:
+            process.stdin.write(file.data)
+    with contextlib.suppress(BrokenPipeError):  # what is still buffered has nowhere to go either
+        process.stdin.close()
+    return process.stdout.read()
+
+
 def main() -> None:
     """The other side: one job on standard input, one answer on standard output."""
     os.nice(10)
-    plugin_name, job = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by our own parent
+    source = sys.stdin.buffer
+    plugin_name, header, sizes = pickle.load(source)  # noqa: S301 - written by our own parent
+    files = tuple(replace(file, data=source.read(size)) for file, size in zip(header.files, sizes, strict=True))
     answer: Batch | CatalogError
     try:
-        answer = read_records(load_plugin(plugin_name).kind, job)
+        answer = read_records(load_plugin(plugin_name).kind, replace(header, files=files))
     except CatalogError as error:
         answer = Invalid(error.message)
     sys.stdout.buffer.write(pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL))

@@ -170,8 +170,8 @@ class Authorization:
     mode: Literal["none", "sar"] = later(
         "CATALOG_AUTHZ_MODE", "none", choice("none", "sar"), "No check by Kubernetes, or SubjectAccessReview."
     )
-    """`none` because `sar` needs a cluster. Until `sar` is there, asking for it stops the start: no server is better than
-    one without the protection that was asked for."""
+    """`none` because `sar` needs a cluster. Until `sar` is there, asking for it stops the start: no server is better
+    than one without the protection that was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

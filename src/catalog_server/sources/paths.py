@@ -94,12 +94,14 @@ def read_file(path: Path, max_bytes: int = READ_MAX_BYTES) -> bytes:
 
 
 def _read_at_most(descriptor: int, size: int) -> bytes:
-    """Up to `size` bytes; the file may grow or shrink meanwhile, so its stated size is no help."""
+    """Up to `size` bytes; the file may grow or shrink meanwhile, so its stated size is only a first guess."""
+    # In one piece where that works: the kernel copies while other threads run, joining pieces would keep them out.
+    portion = min(size, max(os.fstat(descriptor).st_size + 1, 1 << 16))
     chunks = []
-    while size > 0 and (chunk := os.read(descriptor, min(size, 1 << 20))):
+    while size > 0 and (chunk := os.read(descriptor, min(size, portion))):
         chunks.append(chunk)
         size -= len(chunk)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _check_characters(value: str) -> None:

@@ -79,8 +79,8 @@ def free_properties(dice: Random) -> dict[str, Any]:
 
 
 part = sparse(
-    material=any_of("", "wood", "Wood", "steel"),
-    size=lambda dice: dice.randint(0, 3),
+    material=any_of("wood", "wood", "Wood", "steel"),
+    size=any_of(0, 1, 1, 2),
     customProperties=tagged_properties,
 )
 FIELDS: dict[str, Make] = {
@@ -96,7 +96,6 @@ FIELDS: dict[str, Make] = {
     "links": some(lambda dice: {"ref": word(dice)}, 2),
     "settings": sparse(mode=free, deep=sparse(level=free)),
     "notes": text,
-    "parts": some(part, 3),
 }
 
 
@@ -104,7 +103,7 @@ def entity(plugin: Plugin, dice: Random) -> dict[str, Any]:
     """A raw item as a file holds it."""
     properties = tagged_properties if plugin.kind.custom_properties == "tagged" else free_properties
     name = "".join(dice.choices("aAbB", k=dice.randint(1, 3)))
-    return {"name": name, **sparse(**FIELDS, customProperties=properties)(dice)}
+    return {"name": name, **sparse(**FIELDS, customProperties=properties)(dice), "parts": some(part, 3)(dice)}
 
 
 # One number makes one entity: hypothesis drops what it need not see, and draws a hundred times faster than by fields.

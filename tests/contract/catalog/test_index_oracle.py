@@ -34,6 +34,7 @@ from tests.contract.catalog.oracle import (
     Asset,
     Both,
     Name,
+    Test,
     accepts,
     best_of_parts,
     facet,
@@ -100,7 +101,12 @@ def is_orderable(index: Index, name: Name) -> bool:
 def questions(draw: st.DrawFn) -> tuple[ListQuery, Any, str, bool]:
     """A list query, with the tree of its filter and its order."""
     on_parts = st.lists(filters(OF_PARTS), min_size=2, max_size=3).map(lambda terms: Both(tuple(terms)))
-    tree = draw(st.one_of(st.none(), filters(NAMES), filters((*OF_PARTS, *DECLARED[-3:])), on_parts))
+    one_part = st.tuples(st.sampled_from(["wood", "steel"]), st.integers(0, 2)).map(
+        lambda wanted: Both((Test(OF_PARTS[1], "=", wanted[0]), Test(OF_PARTS[2], "=", wanted[1])))
+    )
+    tree = draw(
+        st.one_of(st.none(), filters(NAMES), filters((*OF_PARTS, *DECLARED[-3:])), on_parts, one_part, one_part)
+    )
     order = draw(st.sampled_from(sorted(ORDERS)))
     descending = draw(st.booleans())
     query = ListQuery(
