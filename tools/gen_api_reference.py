@@ -134,8 +134,10 @@ def _where(ends: list[str], variants: int) -> str:
 def _schema(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         return f"list of {_schema(schema['items'])}"
+    if "anyOf" in schema:
+        return " or ".join(_schema(one) for one in schema["anyOf"])
     if "enum" in schema:
-        return " or ".join(f"`{one}`" for one in schema["enum"])
+        return " or ".join(f"`{one}`" if one else "empty" for one in schema["enum"])
     limit = f", at most {schema['maxLength']} characters" if "maxLength" in schema else ""
     least = f", from {schema['minimum']}" if "minimum" in schema else ""
     return f"{schema['type']}{limit}{least}"

@@ -16,6 +16,11 @@ def parameter(name: str, description: str, schema: Mapping[str, Any]) -> Paramet
     return {"name": name, "in": "query", "required": False, "description": description, "schema": described}
 
 
+def choice_parameter(name: str, description: str, *choices: str) -> Parameter:
+    """A query parameter with a few values; an empty one counts as not given."""
+    return parameter(name, description, {"enum": [*choices, ""]})
+
+
 def list_parameter(name: str, description: str, items: Mapping[str, Any]) -> Parameter:
     """A query parameter that is a comma list."""
     described = parameter(name, description, {"type": "array", "items": dict(items)})
@@ -32,19 +37,21 @@ SOURCE_LABEL = parameter(
 )
 ORDER_BY = parameter("orderBy", "ID, NAME, CREATE_TIME, LAST_UPDATE_TIME, or a field of the entity.", _TEXT)
 SORT_ORDER = parameter("sortOrder", "ASC or DESC; anything else counts as ASC.", {"type": "string"})
-STRICT_SORT_ORDER = parameter("sortOrder", "ASC or DESC.", {"enum": ["ASC", "DESC"]})
+STRICT_SORT_ORDER = choice_parameter("sortOrder", "ASC or DESC.", "ASC", "DESC")
 PAGE_TOKEN = parameter("pageToken", "The nextPageToken of the page before.", {"type": "string"})
 NEXT_PAGE_TOKEN = parameter("nextPageToken", "The same under its other name.", {"type": "string"})
 SOURCE_ID = parameter("sourceId", "The source, where several have an entity of this name.", {"type": "string"})
-VIEW = parameter("view", "`asset` gives the universal asset envelope.", {"enum": ["native", "asset"]})
+VIEW = choice_parameter("view", "`asset` gives the universal asset envelope.", "native", "asset")
+
+
+# An empty value counts as not given.
+_STRICT_SIZE = {"anyOf": [{"type": "integer", "minimum": 1}, {"enum": [""]}]}
 
 
 def page_size(rules: ListRules) -> Parameter:
     """Where a kind is lenient anything is accepted, and what is no positive number means the default."""
     text = f"Entities per page; {rules.page_size} by default, at most {rules.max_page_size}."
-    return parameter(
-        "pageSize", text, {"type": "string"} if rules.lenient_page_size else {"type": "integer", "minimum": 1}
-    )
+    return parameter("pageSize", text, {"type": "string"} if rules.lenient_page_size else _STRICT_SIZE)
 
 
 def list_parameters(rules: ListRules) -> tuple[Parameter, ...]:

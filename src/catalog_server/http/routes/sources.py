@@ -19,6 +19,7 @@ from catalog_server.http.routes.parameters import (
     NEXT_PAGE_TOKEN,
     PAGE_TOKEN,
     STRICT_SORT_ORDER,
+    choice_parameter,
     page_size,
     parameter,
 )
@@ -46,7 +47,7 @@ def source_routes(services: Services, plugin: Plugin) -> list[Route]:
     tag = plugin.display_name
     style: ErrorStyle = "code" if plugin.kind.rules.code_errors else "phrase"
     name = parameter("name", "Part of the source's name.", {"type": "string", "maxLength": 1024})
-    source_order = parameter("orderBy", "ID or NAME.", {"enum": ["ID", "NAME"]})
+    source_order = choice_parameter("orderBy", "ID or NAME.", "ID", "NAME")
     label_order = parameter("orderBy", "A key of the labels.", {"type": "string", "maxLength": 1024})
     return [
         Route(
