@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,11 +18,23 @@ class FetchedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """A part of a source that could not be fetched although the rest could.
+
+    `names` is a glob (sources/globs.py) over entity names: what is stored under them stays.
+    """
+
+    names: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """The files of a source. `commit_sha` where they come from a repository."""
 
     files: tuple[FetchedFile, ...]
     commit_sha: str | None = None
+    missed: tuple[Missed, ...] = ()
 
 
 class FileAccess(Protocol):
@@ -45,7 +58,11 @@ class FileAccess(Protocol):
 
 
 class Provider(Protocol):
-    """Fetches the files of one source."""
+    """Fetches the files of one source. References to secrets in `properties` are resolved before."""
+
+    def check(self, properties: Mapping[str, Any], files: FileAccess) -> None:
+        """Judge the properties without fetching anything. Raises Invalid."""
+        ...
 
     def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
         """Raises Invalid when the properties or the files are wrong, Unavailable when a remote cannot be reached."""
@@ -53,4 +70,12 @@ class Provider(Protocol):
 
     def watched(self, properties: Mapping[str, Any], files: FileAccess) -> tuple[Path, ...]:
         """Local files whose change means that the source changed."""
+        ...
+
+    def sync_interval(self, properties: Mapping[str, Any]) -> timedelta | None:
+        """How often the source wants to be fetched; None: only on request, or when a watched file changes.
+
+        Raises:
+            Invalid: the interval is no duration.
+        """
         ...

@@ -43,10 +43,11 @@ class GitProvider:
         self._protocols = frozenset(protocols)
         self._program = program or GitProgram()
 
+    def check(self, properties: Mapping[str, Any], files: FileAccess) -> None:
+        self._read(properties, files)
+
     def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
-        source = read_git_source(
-            properties, files, protocols=self._protocols, timeout_seconds=self._limits.timeout_seconds
-        )
+        source = self._read(properties, files)
         deadline = time.monotonic() + source.timeout_seconds
         folder = mirror_folder(self._mirrors, source)
         try:
@@ -64,8 +65,12 @@ class GitProvider:
         return ()
 
     def sync_interval(self, properties: Mapping[str, Any]) -> timedelta | None:
-        """How often the source wants to be fetched; None when only on request. Raises Invalid."""
         return sync_interval(properties)
+
+    def _read(self, properties: Mapping[str, Any], files: FileAccess) -> GitSource:
+        return read_git_source(
+            properties, files, protocols=self._protocols, timeout_seconds=self._limits.timeout_seconds
+        )
 
     @staticmethod
     def _fetch(mirror: Mirror, source: GitSource) -> Fetched:

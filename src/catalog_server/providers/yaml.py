@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ _PATH_KEYS = ("yamlCatalogPath", "path")
 class YAMLProvider:
     """Reads `properties.yamlCatalogPath` (or `path`), or takes `properties.content`."""
 
+    def check(self, properties: Mapping[str, Any], files: FileAccess) -> None:
+        if self._content(properties) is None:
+            files.resolve(self._path(properties))
+
     def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
-        content = properties.get("content")
+        content = self._content(properties)
         if content is not None:
-            if not isinstance(content, str):
-                raise Invalid("must be text", field="properties.content", code="property_type")
             return Fetched((FetchedFile("content", content.encode("utf-8", "surrogatepass")),))
         # Messages name the file as the configuration does: clients need not know where it lies on this machine.
         given = self._path(properties)
@@ -30,6 +33,16 @@ class YAMLProvider:
         if "content" in properties:
             return ()
         return (files.locate(self._path(properties)),)
+
+    def sync_interval(self, properties: Mapping[str, Any]) -> timedelta | None:
+        return None
+
+    @staticmethod
+    def _content(properties: Mapping[str, Any]) -> str | None:
+        content = properties.get("content")
+        if content is not None and not isinstance(content, str):
+            raise Invalid("must be text", field="properties.content", code="property_type")
+        return content
 
     @staticmethod
     def _path(properties: Mapping[str, Any]) -> str:
