@@ -123,7 +123,10 @@ class _Rewriter:
         return splices
 
     def _sequence(self, node: Node, old: list[Any], new: list[Any]) -> list[_Splice]:
-        """Keep what is the same at both ends; change, add or remove in between."""
+        """Keep what is the same at both ends; change, add or remove in between.
+
+        Where entries only go, those go and no others; where as many come as go, each takes the place of one.
+        """
         self._check_layout(node, "[")
         first = next((index for index, pair in enumerate(zip(old, new, strict=False)) if not is_same(*pair)), None)
         first = min(len(old), len(new)) if first is None else first
@@ -136,6 +139,9 @@ class _Rewriter:
             return [
                 splice for entry, was, value in pairs for splice in self._value(self._slot(node, entry), was, value)
             ]
+        gone = _left_out(old[first : len(old) - last], values)
+        if gone is not None:
+            return self._removal(node, [entries[index] for index in gone])
         splices = self._removal(node, entries)
         if values and node.is_flow:
             if last or entries:
@@ -261,6 +267,17 @@ class _Rewriter:
         if end < len(self._text):
             raise _WriteWholeError
         return end
+
+
+def _left_out(old: list[Any], new: list[Any]) -> list[int] | None:
+    """Which entries of `old` have to go to make it `new`; None when that is not all there is to do."""
+    gone, kept = [], 0
+    for index, value in enumerate(old):
+        if kept < len(new) and is_same(value, new[kept]):
+            kept += 1
+        else:
+            gone.append(index)
+    return gone if kept == len(new) else None
 
 
 def _without_text(node: Node, entry: Entry, gone: set[int]) -> _Splice | None:

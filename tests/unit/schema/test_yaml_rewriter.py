@@ -72,6 +72,12 @@ def test_entry_when_added_and_removed_then_others_stay() -> None:
     assert "list: []\n" in changed(TEXT, list=[])
 
 
+def test_entries_when_several_go_then_those_between_stay() -> None:
+    text = "l:\n- a: 1  # a\n# of b\n- b:   2 # b\n- c\n# of d\n- 'd'   # d\n- e\nf: [1,  2, 3, 4,  5]\n"
+    kept = changed(text, l=[{"b": 2}, "d"], f=[2, 3, 5])
+    assert kept == "l:\n# of b\n- b:   2 # b\n# of d\n- 'd'   # d\nf: [2, 3,  5]\n"
+
+
 def test_mapping_when_changed_inside_then_other_keys_stay() -> None:
     map_ = read(TEXT)["map"]
     assert changed(TEXT, map={**map_, "last": [1, 2, 3]}) == TEXT.replace("2]", "2, 3]")
