@@ -19,6 +19,8 @@ KIND: Final = "CatalogSources"
 SHOWN_ERRORS: Final = 20
 
 Labels = tuple[Mapping[str, str | None], ...]
+Identity = tuple[str, str]
+"""Namespace and id: what tells a source from the others of its section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class ParsedSource:
     included: tuple[str, ...] | None = None
     excluded: tuple[str, ...] | None = None
     namespace: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        return self.namespace or DEFAULT_NAMESPACE, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,10 @@ class Source:
     excluded: tuple[str, ...] = ()
     namespace: str = DEFAULT_NAMESPACE
 
+    @property
+    def identity(self) -> Identity:
+        return self.namespace, self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -115,6 +125,12 @@ class SourcesConfig:
     kind: str = KIND
     sections: Mapping[str, Section] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+
+
+def shown_identity(namespace: str, source_id: str) -> str:
+    """For messages: the id in quotes, with the namespace where it is not the default one."""
+    shown = f'"{source_id[:80]}"'
+    return shown if namespace == DEFAULT_NAMESPACE else f'{shown} of namespace "{namespace[:80]}"'
 
 
 class InvalidConfig(Invalid):

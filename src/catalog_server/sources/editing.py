@@ -2,6 +2,7 @@
 
 For: the management API, on the bytes that a store holds. The result is read back and must be exactly the intended
 configuration, or nothing is changed. Comments, order, blank lines and quotes survive outside of the fields that change.
+A source is found by section, namespace and id: the same id in another namespace is another source.
 Not for: judging a source (validation.py), nor for keeping the result (stores/).
 """
 
@@ -14,6 +15,8 @@ from typing import Any, Final
 from catalog_server.errors import Invalid, NotFound
 from catalog_server.schema.yaml_reader import read_document
 from catalog_server.schema.yaml_rewriter import is_same, rewrite
+from catalog_server.scope import DEFAULT_NAMESPACE
+from catalog_server.sources.config import shown_identity
 from catalog_server.sources.parser import ITEM_ALIASES, LIMITS, SOURCE_KEYS, parse_sources
 
 CONTENT: Final = "content"
@@ -24,15 +27,17 @@ Model = dict[str, Any]
 
 
 def put_source(data: bytes, section: str, source: Mapping[str, Any]) -> bytes:
-    """`data` with the source of the id `source["id"]` in `section`, added at the end or changed in place.
+    """`data` with the source of this `id` and `namespace` in `section`, added at the end or changed in place.
 
     Keys are those of the file (`includedItems`). A field that is absent or None keeps its value; `properties` is
-    replaced whole, without `content`. Raises Invalid.
+    replaced whole, without `content`. No namespace is the default one, and that is not written. Raises Invalid.
     """
     fields = _fields(section, source)
     old = _read(data)
     sources = _sources(old, section)
-    index = _index(sources, fields["id"])
+    index = _index(sources, _namespace_of(fields), fields["id"])
+    if _namespace_of(fields) == DEFAULT_NAMESPACE:
+        fields.pop("namespace", None)  # where a file says it all the same, it stays
     if index is None:
         sources.append(fields)
     else:
@@ -41,11 +46,13 @@ def put_source(data: bytes, section: str, source: Mapping[str, Any]) -> bytes:
     return _write(data, old, _with_sources(old, section, sources))
 
 
-def set_enabled(data: bytes, section: str, source_id: str, enabled: bool) -> bytes:
+def set_enabled(
+    data: bytes, section: str, source_id: str, enabled: bool, *, namespace: str = DEFAULT_NAMESPACE
+) -> bytes:
     """`data` with the source switched on or off. Raises NotFound, or Invalid."""
     old = _read(data)
     sources = _sources(old, section)
-    index = _existing(sources, section, source_id)
+    index = _existing(sources, section, namespace, source_id)
     was_enabled = sources[index].get("enabled")
     if (was_enabled is not False) == enabled:
         return data  # an absent key means enabled, and needs no line to say so
@@ -53,11 +60,11 @@ def set_enabled(data: bytes, section: str, source_id: str, enabled: bool) -> byt
     return _write(data, old, _with_sources(old, section, sources))
 
 
-def remove_source(data: bytes, section: str, source_id: str) -> bytes:
+def remove_source(data: bytes, section: str, source_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> bytes:
     """`data` without the source. Comments above it stay. Raises NotFound, or Invalid."""
     old = _read(data)
     sources = _sources(old, section)
-    del sources[_existing(sources, section, source_id)]
+    del sources[_existing(sources, section, namespace, source_id)]
     return _write(data, old, _with_sources(old, section, sources))
 
 
@@ -132,12 +139,20 @@ def _with_sources(model: Model, section: str, sources: list[Model]) -> Model:
     return {**model, "catalogs": {**catalogs, section: {**(catalogs.get(section) or {}), "sources": sources}}}
 
 
-def _index(sources: list[Model], source_id: str) -> int | None:
-    return next((index for index, source in enumerate(sources) if source["id"] == source_id), None)
+def _namespace_of(source: Model) -> Any:
+    """Text in a file that was read; whatever the client sent in what is to be written."""
+    namespace = source.get("namespace")
+    return DEFAULT_NAMESPACE if namespace is None else namespace
 
 
-def _existing(sources: list[Model], section: str, source_id: str) -> int:
-    index = _index(sources, source_id)
+def _index(sources: list[Model], namespace: str, source_id: str) -> int | None:
+    identity = (namespace, source_id)
+    return next((index for index, one in enumerate(sources) if (_namespace_of(one), one["id"]) == identity), None)
+
+
+def _existing(sources: list[Model], section: str, namespace: str, source_id: str) -> int:
+    index = _index(sources, namespace, source_id)
     if index is None:
-        raise NotFound(f'there is no source "{source_id[:80]}" in the section "{section[:80]}"')
+        shown = shown_identity(namespace, source_id)
+        raise NotFound(f'there is no source {shown} in the section "{section[:80]}"')
     return index

@@ -1,16 +1,17 @@
 """Several sources files to one configuration: base first, overrides after it, later wins.
 
 For: the table of spec http-api.md 2.2. Pure: no files, no clock. Values are replaced whole, never merged deeply.
+Sources are put over each other by namespace and id, so that no override reaches into another tenant's source unnamed.
 Not for: reading (parser.py). Label names stay unique across files without a check, because a later list of labels
 replaces an earlier one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from catalog_server.errors import Invalid
 from catalog_server.scope import DEFAULT_NAMESPACE
@@ -25,8 +26,10 @@ from catalog_server.sources.config import (
     Section,
     Source,
     SourcesConfig,
+    shown_identity,
 )
 
+_SHOWN_NAMESPACES: Final = 3
 _Value = TypeVar("_Value")
 
 
@@ -38,10 +41,7 @@ def merge_configs(configs: Sequence[ParsedConfig]) -> SourcesConfig:
     if not configs:
         return SourcesConfig()
     merged = reduce(overlay, configs)
-    errors: list[Invalid] = []
-    for section in merged.sections.values():
-        for source in section.sources:
-            errors += _missing_fields(section.key, source)
+    errors = [error for section in merged.sections.values() for error in _missing_fields(section)]
     if errors:
         raise InvalidConfig(errors)
     return SourcesConfig(
@@ -67,9 +67,10 @@ def overlay(base: ParsedConfig, override: ParsedConfig) -> ParsedConfig:
 
 
 def _overlay_section(base: ParsedSection, override: ParsedSection) -> ParsedSection:
-    sources = {source.id: source for source in base.sources}
+    sources = {source.identity: source for source in base.sources}
     for source in override.sources:
-        sources[source.id] = _overlay_source(sources[source.id], source) if source.id in sources else source
+        below = sources.get(source.identity)
+        sources[source.identity] = source if below is None else _overlay_source(below, source)
     return ParsedSection(
         key=base.key,
         sources=tuple(sources.values()),
@@ -90,7 +91,6 @@ def _overlay_source(base: ParsedSource, override: ParsedSource) -> ParsedSource:
         properties=_given(override.properties, base.properties),
         included=_given(override.included, base.included),
         excluded=_given(override.excluded, base.excluded),
-        namespace=_given(override.namespace, base.namespace),
     )
 
 
@@ -104,18 +104,31 @@ def _given(override: _Value | None, base: _Value | None) -> _Value | None:
     return base if override is None else override
 
 
-def _missing_fields(section: str, source: ParsedSource) -> list[Invalid]:
-    fields: Mapping[str, tuple[str | None, str]] = {
-        "id": (source.id, "source ID is required"),
-        "name": (source.name, "source name is required"),
-        "type": (source.type, "source type is required"),
-    }
-    where = f'catalogs.{section}: source "{source.id[:80]}"'
-    return [
-        Invalid(f"{where}: {message}", field=field, location=source.location, code=f"{field}_required")
-        for field, (value, message) in fields.items()
-        if not value
-    ]
+def _missing_fields(section: ParsedSection) -> Iterator[Invalid]:
+    complete: dict[str, list[ParsedSource]] = {}
+    for source in section.sources:
+        if source.id and source.name and source.type:
+            complete.setdefault(source.id, []).append(source)
+    for source in section.sources:
+        if source.id and source.name and source.type:
+            continue
+        where = f"catalogs.{section.key}: source {shown_identity(*source.identity)}"
+        hint = _namespace_hint(source, complete.get(source.id, ()))
+        fields = {"id": ("ID", source.id), "name": ("name", source.name), "type": ("type", source.type)}
+        for field, (noun, value) in fields.items():
+            if not value:
+                message = f"{where}: source {noun} is required{hint}"
+                yield Invalid(message, field=field, location=source.location, code=f"{field}_required")
+                hint = ""  # once is enough
+
+
+def _namespace_hint(source: ParsedSource, others: Sequence[ParsedSource]) -> str:
+    """For an override that forgot its namespace: where in the files before it the id exists."""
+    found = [other.identity[0] for other in others if other.location.file != source.location.file]
+    if not found:
+        return ""
+    shown = ", ".join(found[:_SHOWN_NAMESPACES]) + (", ..." if len(found) > _SHOWN_NAMESPACES else "")
+    return f'; the id exists in namespace {shown}: say "namespace: {found[0]}" to override it'
 
 
 def _complete_section(section: ParsedSection) -> Section:

@@ -19,6 +19,7 @@ from catalog_server.sources.config import (
     API_VERSION,
     KIND,
     ConfigWarning,
+    Identity,
     InvalidConfig,
     Labels,
     NamedCondition,
@@ -26,6 +27,7 @@ from catalog_server.sources.config import (
     ParsedConfig,
     ParsedSection,
     ParsedSource,
+    shown_identity,
 )
 from catalog_server.sources.globs import check_pattern
 
@@ -165,16 +167,17 @@ class _Parser:
         )
 
     def _sources(self, path: Path, value: Any, section: str) -> Iterator[ParsedSource]:
-        first_index: dict[str, int] = {}
+        first_index: dict[Identity, int] = {}
         for index, entry in enumerate(self._entries(path, value) or ()):
             here = (*path, index)
             source = self._source(here, entry, section)
-            if source.id and source.id in first_index:
-                first = (*path, first_index[source.id])
+            key = source.identity
+            if source.id and key in first_index:
+                first = (*path, first_index[key])
                 lines = f"lines {self._document.locate(first).line} and {source.location.line}"
-                problem = f'duplicate id "{source.id[:80]}" in section "{section}": also {format_path(first)}, {lines}'
-                self._fail((*here, "id"), problem, "duplicate_id")
-            first_index.setdefault(source.id, index)
+                what = f'duplicate id {shown_identity(*key)} in section "{section}"'
+                self._fail((*here, "id"), f"{what}: also {format_path(first)}, {lines}", "duplicate_id")
+            first_index.setdefault(key, index)
             yield source
 
     def _source(self, path: Path, value: Any, section: str) -> ParsedSource:

@@ -49,6 +49,24 @@ TEXT = TEXT.replace(b"yes-no", b"true")
 NEW = {"id": "new", "name": "1e5", "type": "yaml", "labels": ["no"], "properties": {"yamlCatalogPath": "~"}}
 
 
+TEAMS = b"""\
+catalogs:
+  models:
+    sources:
+      # of all
+      - id: one   # ours
+        name: Ours
+        type: yaml
+      # of the red team
+      - {id: one, name:  Red, type: yaml, namespace: red}
+      # of the blue team
+      - id: one
+        name: Blue   # sky
+        type: yaml
+        namespace: blue   # sea
+"""
+
+
 def test_put_when_new_then_at_the_end_of_its_section() -> None:
     block = (
         b'      - id: new\n        name: "1e5"\n        type: yaml\n        labels: ["no"]\n'
@@ -108,6 +126,10 @@ def test_put_when_globs_are_spelled_otherwise_then_that_spelling_stays() -> None
         ({"name": "x"}, "source ID is required"),
         ({"id": "A b", "name": "x", "type": "yaml"}, "must contain only lowercase"),
         ({"id": "one", "color": "red"}, "is no field of a source"),
+        ({**NEW, "namespace": ""}, "invalid namespace ''"),
+        ({**NEW, "namespace": "Team"}, "invalid namespace 'Team'"),
+        ({**NEW, "namespace": ["red"]}, "must be text, not a list"),
+        ({"id": "one", "namespace": 7}, "must be text, not a number"),
         ({"id": "one", "name": "x" * 300}, "256 characters"),
         ({"id": "one", "properties": {"n": float("nan")}}, "cannot be written"),
         ({"id": "one", "properties": {"n": 2**64}}, "64 bits"),
@@ -144,6 +166,44 @@ def test_edit_when_source_is_unknown_then_not_found(section: str, source_id: str
         remove_source(TEXT, section, source_id)
 
 
+def test_edit_when_id_is_of_several_namespaces_then_the_named_one() -> None:
+    assert put_source(TEAMS, "models", {"id": "one", "namespace": "red", "name": "R"}) == TEAMS.replace(b" Red", b" R")
+    assert put_source(TEAMS, "models", {"id": "one", "name": "O"}) == TEAMS.replace(b"Ours", b"O")
+    assert set_enabled(TEAMS, "models", "one", False, namespace="blue") == TEAMS.replace(
+        b"blue   # sea\n", b"blue   # sea\n        enabled: false\n"
+    )
+    assert set_enabled(TEAMS, "models", "one", False) == TEAMS.replace(
+        b"yaml\n      # of the red", b"yaml\n        enabled: false\n      # of the red"
+    )
+    red = b"      - {id: one, name:  Red, type: yaml, namespace: red}\n"
+    assert remove_source(TEAMS, "models", "one", namespace="red") == TEAMS.replace(red, b"")
+
+
+def test_put_when_of_a_namespace_then_it_is_written_unless_it_is_the_default_one() -> None:
+    green = {"id": "one", "name": "Green", "type": "yaml", "namespace": "green"}
+    added = b"      - id: one\n        name: Green\n        type: yaml\n        namespace: green\n"
+    assert put_source(TEAMS, "models", green) == TEAMS + added
+    added = b"      - id: new\n        name: Ours\n        type: yaml\n"
+    for namespace in ("default", None):
+        assert put_source(TEAMS, "models", {**green, "id": "new", "name": "Ours", "namespace": namespace}) == (
+            TEAMS + added
+        )
+    explicit = TEAMS.replace(b"Ours\n", b"Ours\n        namespace: default\n")
+    for source in ({"id": "one", "namespace": "default", "name": "O"}, {"id": "one", "name": "O"}):
+        assert put_source(explicit, "models", source) == explicit.replace(b"Ours", b"O")
+
+
+def test_edit_when_source_is_of_another_namespace_then_not_found_and_no_word_of_it() -> None:
+    with pytest.raises(NotFound) as caught:
+        remove_source(TEAMS, "models", "one", namespace="green")
+    assert caught.value.message == 'there is no source "one" of namespace "green" in the section "models"'
+    with pytest.raises(NotFound):
+        set_enabled(TEAMS, "models", "one", True, namespace="green")
+    with pytest.raises(NotFound) as caught:
+        remove_source(TEAMS.replace(b"# ours", b"\n        namespace: white"), "models", "one")
+    assert caught.value.message == 'there is no source "one" in the section "models"'
+
+
 def test_edit_when_line_breaks_and_mark_are_of_windows_then_they_stay() -> None:
     text = b"\xef\xbb\xbf" + TEXT.replace(b"\n", b"\r\n")
     result = put_source(text, "mcp", NEW)
@@ -176,6 +236,10 @@ def test_edit_when_file_is_broken_then_invalid() -> None:
 # Random files and edits against a model of plain dicts.
 
 IDS = ("a", "b", "c", "d")
+SECTIONS = ("models", "mcp")
+NAMESPACES = ("default", "red")
+Model = dict[str, Any]
+Step = tuple[str, str, str | None, str, Model]
 texts = st.sampled_from(
     ("no", "1e5", "0o7", "null", "~", "plain text", "a: b", "#c", "x # y", "é\n\t", "", "*-old", "- a")
 )
@@ -201,7 +265,8 @@ fields = st.fixed_dictionaries(
 steps = st.lists(
     st.tuples(
         st.sampled_from(("put", "enable", "disable", "remove")),
-        st.sampled_from(("models", "mcp")),
+        st.sampled_from(SECTIONS),
+        st.sampled_from((None, *NAMESPACES)),
         st.sampled_from(IDS),
         fields,
     ),
@@ -224,16 +289,20 @@ class Composer:
         for section in self._draw(st.sampled_from(((), ("models",), ("models", "mcp"), ("mcp", "policies")))):
             lines.append(" " * self._step + f"{section}: " + self._comment(""))
             names = self._draw(st.sampled_from(((), ("a",), ("a", "b"), ("c", "b", "a"))))
-            if names:
+            named = [(self._draw(st.sampled_from(NAMESPACES)), name) for name in names]
+            named += [("red", "a")] if ("default", "a") in named and self._draw(st.booleans()) else []
+            if named:
                 lines.append(" " * 2 * self._step + "sources:  " + self._comment(""))
-            for name in names:
-                lines += [self._comment("", self._dash), *self._source(section, name)]
+            for namespace, name in named:
+                lines += [self._comment("", self._dash), *self._source(section, namespace, name)]
         end: str = self._draw(st.sampled_from(("", "\n", "\n\n# end\n")))
         return ("\n".join(lines) + end).encode()
 
-    def _source(self, section: str, name: str) -> list[str]:
-        owner, inner = f"{section}/{name}", self._dash + "  "
+    def _source(self, section: str, namespace: str, name: str) -> list[str]:
+        owner, inner = f"{section}/{namespace}/{name}", self._dash + "  "
         lines = [f"{self._dash}- id: {name} " + self._comment(owner)]
+        if namespace != "default" or self._draw(st.booleans()):
+            lines.append(f"{inner}namespace: {namespace}  " + self._comment(owner))
         lines += [f"{inner}name: 'N'", f"{inner}type: yaml   " + self._comment(owner)]
         layout = self._draw(st.integers(0, 4))
         if layout == 1:
@@ -255,18 +324,27 @@ class Composer:
         return indent + text
 
 
-def apply_to_model(model: dict[str, Any], step: tuple[str, str, str, dict[str, Any]]) -> dict[str, Any] | None:
+def identity_of(source: Model) -> tuple[str, str]:
+    return source.get("namespace", "default"), source["id"]
+
+
+def sources_of(model: Model, section: str) -> list[Model]:
+    return ((model["catalogs"] or {}).get(section) or {}).get("sources") or []
+
+
+def apply_to_model(model: Model, step: Step) -> Model | None:
     """The intended configuration; None when there is no such source."""
-    action, section, source_id, given_fields = step
+    action, section, namespace, source_id, given_fields = step
+    identity = (namespace or "default", source_id)
     model = copy.deepcopy(model)
     catalogs = model["catalogs"] = model["catalogs"] or {}
-    sources = (catalogs.get(section) or {}).get("sources") or []
-    found = next((source for source in sources if source["id"] == source_id), None)
+    sources = sources_of(model, section)
+    found = next((source for source in sources if identity_of(source) == identity), None)
     if action == "put":
         wanted = {key: value for key, value in copy.deepcopy(given_fields).items() if value is not None}
         wanted.get("properties", {}).pop("content", None)
         if found is None:
-            found = {"id": source_id}
+            found = {"id": source_id, **({} if identity[0] == "default" else {"namespace": namespace})}
             sources.append(found)
         found.update(wanted)
     elif found is None:
@@ -279,13 +357,13 @@ def apply_to_model(model: dict[str, Any], step: tuple[str, str, str, dict[str, A
     return model
 
 
-def edit(data: bytes, step: tuple[str, str, str, dict[str, Any]]) -> bytes:
-    action, section, source_id, given_fields = step
+def edit(data: bytes, step: Step) -> bytes:
+    action, section, namespace, source_id, given_fields = step
     if action == "put":
-        return put_source(data, section, {**given_fields, "id": source_id})
+        return put_source(data, section, {**given_fields, "namespace": namespace, "id": source_id})
     if action == "remove":
-        return remove_source(data, section, source_id)
-    return set_enabled(data, section, source_id, action == "enable")
+        return remove_source(data, section, source_id, namespace=namespace or "default")
+    return set_enabled(data, section, source_id, action == "enable", namespace=namespace or "default")
 
 
 @settings(max_examples=100, deadline=None)
@@ -302,7 +380,7 @@ def test_random_edits_then_as_the_model_and_comments_of_others_stay(data: st.Dat
                 edit(text, step)
             continue
         text, model = edit(text, step), wanted
-        touched.add(f"{step[1]}/{step[2]}")
+        touched.add(f"{step[1]}/{step[2] or 'default'}/{step[3]}")
         assert is_same(read_document(text, file="x").value, model)
         left = text.decode()
         lost = [comment for comment, owner in comments.items() if owner not in touched and comment not in left]

@@ -54,25 +54,71 @@ def test_no_configs_then_empty_configuration() -> None:
 
 
 def test_override_of_id_only_then_changes_nothing() -> None:
-    assert merged(bare("a")) == merge_configs([config(FULL)]).sections["mcp"].sources
+    assert merged(bare("a", namespace="team")) == merge_configs([config(FULL)]).sections["mcp"].sources
 
 
 def test_empty_text_then_does_not_override_and_empty_list_does() -> None:
-    (source,) = merged(bare("a", name="", type="", labels=(), included=(), excluded=(), enabled=False))
+    empty = bare("a", name="", type="", labels=(), included=(), excluded=(), enabled=False, namespace="team")
+    (source,) = merged(empty)
     assert (source.name, source.type, source.enabled) == ("A", "yaml", False)
     assert (source.labels, source.included, source.excluded) == ((), (), ())
     assert (source.origin, source.namespace) == ("/base.yaml", "team")
 
 
 def test_properties_then_replaced_whole_and_origin_follows() -> None:
-    (source,) = merged(bare("a", properties={"p": {"other": 2}}))
+    (source,) = merged(bare("a", properties={"p": {"other": 2}}, namespace="team"))
     assert source.properties == {"p": {"other": 2}}
     assert source.origin == "/over.yaml"
-    assert merged(bare("a", properties={}))[0].origin == "/over.yaml"
+    assert merged(bare("a", properties={}, namespace="team"))[0].origin == "/over.yaml"
 
 
 def test_new_source_then_follows_those_of_the_base() -> None:
-    assert [source.id for source in merged(bare("z", name="Z", type="git"), bare("a"))] == ["a", "z"]
+    new = merged(bare("z", name="Z", type="git"), bare("a", namespace="team"))
+    assert [source.id for source in new] == ["a", "z"]
+
+
+def test_override_of_another_namespace_then_a_source_of_its_own() -> None:
+    other = bare("a", name="Mine", type="git", namespace="other")
+    default = bare("a", name="Ours", type="git")
+    found = merged(other, default)
+    assert [(one.identity, one.name) for one in found] == [
+        (("team", "a"), "A"),
+        (("other", "a"), "Mine"),
+        (("default", "a"), "Ours"),
+    ]
+
+
+@pytest.mark.parametrize("below", [None, "default"])
+@pytest.mark.parametrize("over", [None, "default"])
+def test_override_without_namespace_then_of_the_default_one(below: str | None, over: str | None) -> None:
+    configs = [config(replace(FULL, namespace=below)), config(bare("a", enabled=False, namespace=over), file="/o")]
+    (source,) = merge_configs(configs).sections["mcp"].sources
+    assert (source.identity, source.name, source.enabled) == (("default", "a"), "A", False)
+
+
+def faults(*configs: ParsedConfig) -> list[str]:
+    with pytest.raises(InvalidConfig) as caught:
+        merge_configs(configs)
+    return [error.reason for error in caught.value.errors]
+
+
+def test_override_that_forgets_its_namespace_then_told_where_the_id_exists() -> None:
+    base = config(FULL, replace(FULL, namespace="other"))
+    assert faults(base, config(bare("a", enabled=False))) == [
+        'catalogs.mcp: source "a": source name is required;'
+        ' the id exists in namespace team, other: say "namespace: team" to override it',
+        'catalogs.mcp: source "a": source type is required',
+    ]
+    assert faults(base, config(bare("a", name="New", namespace="third"))) == [
+        'catalogs.mcp: source "a" of namespace "third": source type is required;'
+        ' the id exists in namespace team, other: say "namespace: team" to override it'
+    ]
+
+
+def test_incomplete_source_then_no_hint_at_the_same_file_nor_at_another_section() -> None:
+    same_file = replace(bare("a"), location=Location("base.yaml", 9))
+    assert not any("exists" in fault for fault in faults(config(FULL, same_file)))
+    assert not any("exists" in fault for fault in faults(config(FULL), config(bare("a"), key="models")))
 
 
 def test_defaults_then_filled_in_after_merging() -> None:
@@ -129,6 +175,7 @@ SOURCES = st.builds(
     properties=st.none() | st.dictionaries(st.sampled_from("pq"), st.integers(), max_size=2),
     included=LIST,
     excluded=LIST,
+    namespace=st.sampled_from([None, "default", "team"]),
 )
 QUERIES = st.none() | st.dictionaries(
     st.sampled_from("qr"),
@@ -138,7 +185,7 @@ QUERIES = st.none() | st.dictionaries(
 SECTIONS = st.builds(
     ParsedSection,
     key=st.just("s"),
-    sources=st.lists(SOURCES, max_size=3, unique_by=lambda source: source.id).map(tuple),
+    sources=st.lists(SOURCES, max_size=3, unique_by=lambda source: source.identity).map(tuple),
     labels=st.none() | st.just(()) | st.just(({"name": "n"},)),
     named_queries=QUERIES,
 )
@@ -167,10 +214,11 @@ def test_overlay_then_base_order_first_and_nothing_lost(a: ParsedConfig, b: Pars
     result = overlay(a, b)
     assert list(result.sections)[: len(a.sections)] == list(a.sections)
     for key, section in a.sections.items():
-        ids = [source.id for source in result.sections[key].sources]
-        before = [source.id for source in section.sources]
-        assert ids[: len(before)] == before
-        assert set(ids) == set(before) | {s.id for s in b.sections.get(key, ParsedSection(key)).sources}
+        found = [source.identity for source in result.sections[key].sources]
+        before = [source.identity for source in section.sources]
+        assert found[: len(before)] == before
+        assert set(found) == set(before) | {s.identity for s in b.sections.get(key, ParsedSection(key)).sources}
+        assert len(found) == len(set(found))
 
 
 def _without_empty_text(config_: ParsedConfig) -> object:

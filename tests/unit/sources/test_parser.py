@@ -176,6 +176,18 @@ def test_duplicate_id_then_names_section_index_and_both_lines() -> None:
     assert parse(HEAD + "  mcp: {sources: [{id: a}]}\n  models: {sources: [{id: a}]}")
 
 
+def test_same_id_in_another_namespace_then_another_source() -> None:
+    text = HEAD + "  mcp:\n    sources:\n    - {id: a, namespace: red}\n    - {id: a, namespace: blue}\n    - {id: a}\n"
+    sources = parse(text).sections["mcp"].sources
+    assert [source.identity for source in sources] == [("red", "a"), ("blue", "a"), ("default", "a")]
+    (error,) = faults(text + "    - {id: a, namespace: blue}\n")
+    assert error.code == "duplicate_id"
+    found = 'duplicate id "a" of namespace "blue" in section "mcp": also catalogs.mcp.sources[1], lines 7 and 9'
+    assert found in error.message
+    (error,) = faults(text + "    - {id: a, namespace: default}\n")
+    assert 'duplicate id "a" in section "mcp": also catalogs.mcp.sources[2], lines 8 and 9' in error.message
+
+
 def test_several_faults_then_all_reported_together() -> None:
     found = faults(HEAD + "  mcp:\n    sources:\n    - {id: A, enabled: 1}\n    - {nmae: x}\n    labels: 7\n")
     assert [(error.field, error.location and error.location.line) for error in found] == [
