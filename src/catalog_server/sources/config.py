@@ -1,18 +1,21 @@
 """The typed shape of the sources configuration, before and after merging.
 
 For: what parser.py produces (ParsedConfig: None means "not given"), what merge.py makes of it (SourcesConfig: all
-filled in), and the error that carries every fault of a file at once.
+filled in), what counts as a change of it, and the error that carries every fault of a file at once.
 Not for: reading text (parser.py), rules of merging (merge.py), where the text is kept (stores/).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from catalog_server.errors import Invalid, Location
 from catalog_server.scope import DEFAULT_NAMESPACE
+from catalog_server.sources.paths import folder_of
 
 API_VERSION: Final = "catalog/v1alpha1"
 KIND: Final = "CatalogSources"
@@ -127,10 +130,48 @@ class SourcesConfig:
     files: tuple[str, ...] = ()
 
 
+def changed_sections(old: SourcesConfig, new: SourcesConfig) -> tuple[str, ...]:
+    """Keys of the sections whose content differs, sorted. The lines that sources stand on are no content.
+
+    A section that is missing is the same as an empty one: a plugin cannot tell them apart.
+    """
+    keys = sorted({*old.sections, *new.sections})
+    return tuple(key for key in keys if _content(old, key) != _content(new, key))
+
+
+def definition_digest(source: Source) -> str:
+    """64 hex digits of all that decides what a refresh fetches and keeps; the same in every process.
+
+    Not of id, name, labels and `enabled`. Of the origin only the folder counts: relative paths start there.
+    """
+    folder = folder_of(source.origin)
+    decisive = {
+        "namespace": source.namespace,
+        "type": source.type,
+        "folder": "" if folder is None else str(folder),
+        "properties": source.properties,
+        "included": source.included,
+        "excluded": source.excluded,
+    }
+    return hashlib.sha256(_canonical(decisive).encode()).hexdigest()
+
+
 def shown_identity(namespace: str, source_id: str) -> str:
     """For messages: the id in quotes, with the namespace where it is not the default one."""
     shown = f'"{source_id[:80]}"'
     return shown if namespace == DEFAULT_NAMESPACE else f'{shown} of namespace "{namespace[:80]}"'
+
+
+def _content(config: SourcesConfig, key: str) -> str:
+    section = asdict(config.sections.get(key, Section(key)))
+    for source in section["sources"]:
+        del source["location"]
+    return _canonical(section)
+
+
+def _canonical(value: Any) -> str:
+    """JSON, since the readers of files and requests give no other values; unlike `==` it tells 1 from true and 1.0."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 class InvalidConfig(Invalid):

@@ -52,11 +52,15 @@ def locate_path(value: str, *, origin: str, base: Path, roots: Roots) -> Path:
     outside the roots is not even looked at, so the answer does not tell whether it exists.
     """
     _check_characters(value)
-    start = Path(origin).parent if os.path.isabs(origin) else base.absolute()
-    resolved = Path(os.path.realpath(start / value))
+    resolved = Path(os.path.realpath((folder_of(origin) or base.absolute()) / value))
     if not roots.contain(resolved):
         raise Invalid(f"the path {value[:200]!r} lies outside the data roots", code="path_outside_roots")
     return resolved
+
+
+def folder_of(origin: str) -> Path | None:
+    """The directory of a source's origin; None when that is no file (a ConfigMap, the API)."""
+    return Path(origin).parent if os.path.isabs(origin) else None
 
 
 def resolve_path(
