@@ -1,4 +1,4 @@
-"""Changes single sources in the text of a sources file; everything else in it stays as its authors wrote it.
+"""Changes the sources of one tenant in the text of a sources file; all else in it stays as its authors wrote it.
 
 For: the management API, on the bytes that a store holds. The result is read back and must be exactly the intended
 configuration, or nothing is changed. Comments, order, blank lines and quotes survive outside of the fields that change.
@@ -9,7 +9,7 @@ Not for: judging a source (validation.py), nor for keeping the result (stores/).
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from catalog_server.errors import Invalid, NotFound
@@ -22,6 +22,7 @@ from catalog_server.sources.parser import ITEM_ALIASES, LIMITS, SOURCE_KEYS, par
 CONTENT: Final = "content"
 """The property that carries inline data; it belongs into the source's own file, never into the configuration."""
 _FILE: Final = "sources.yaml"
+_REVISION: Final = "revision"
 
 Model = dict[str, Any]
 
@@ -68,10 +69,56 @@ def remove_source(data: bytes, section: str, source_id: str, *, namespace: str =
     return _write(data, old, _with_sources(old, section, sources))
 
 
-def _read(data: bytes) -> Model:
+def restore_sources(data: bytes, revision: bytes, namespace: str, sections: Collection[str]) -> bytes:
+    """`data` with the sources of `namespace` in `sections` as `revision` has them, for a tenant's rollback.
+
+    What was changed is changed back in its place, what was removed comes back at the end of its section, what was
+    added goes. All other sources, labels and named queries stay, and so do comments, except inside of sources that
+    go; those of `revision` do not come back. Raises Invalid, also when `revision` is no configuration.
+    """
+    model, wanted = _read(data), _read(revision, _REVISION)
+    touched = [key for key in {**(model["catalogs"] or {}), **(wanted["catalogs"] or {})} if key in sections]
+    # One after the other, because the rewriter writes a list anew where entries of all three sorts mingle. At first
+    # one source of each section stays: with the last one the whole list goes, and comments between its entries.
+    for step in (_changed_back, _brought_back, _without_added_but_one, _without_added):
+        new = model
+        for section in touched:
+            sources = _sources(model, section)
+            restored = step(sources, _sources(wanted, section), namespace)
+            if not is_same(restored, sources):
+                new = _with_sources(new, section, restored)
+        if new is not model:
+            data, model = _write(data, model, new), new
+    return data
+
+
+def _changed_back(sources: list[Model], wanted: list[Model], namespace: str) -> list[Model]:
+    by_id = _by_id(wanted, namespace)
+    return [by_id.get(one["id"], one) if _namespace_of(one) == namespace else one for one in sources]
+
+
+def _brought_back(sources: list[Model], wanted: list[Model], namespace: str) -> list[Model]:
+    held = _by_id(sources, namespace)
+    return [*sources, *(source for source_id, source in _by_id(wanted, namespace).items() if source_id not in held)]
+
+
+def _without_added_but_one(sources: list[Model], wanted: list[Model], namespace: str) -> list[Model]:
+    return _without_added(sources, wanted, namespace) or sources[:1]
+
+
+def _without_added(sources: list[Model], wanted: list[Model], namespace: str) -> list[Model]:
+    by_id = _by_id(wanted, namespace)
+    return [one for one in sources if _namespace_of(one) != namespace or one["id"] in by_id]
+
+
+def _by_id(sources: list[Model], namespace: str) -> dict[str, Model]:
+    return {source["id"]: source for source in sources if _namespace_of(source) == namespace}
+
+
+def _read(data: bytes, file: str = _FILE) -> Model:
     """The plain values of `data`, which is a faultless sources file. Raises Invalid."""
-    parse_sources(data, file=_FILE)
-    model: Model = read_document(data, file=_FILE, limits=LIMITS).value
+    parse_sources(data, file=file)
+    model: Model = read_document(data, file=file, limits=LIMITS).value
     return model
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from catalog_server.errors import Invalid, NotFound
 from catalog_server.schema.yaml_reader import read_document
 from catalog_server.schema.yaml_rewriter import is_same
-from catalog_server.sources.editing import put_source, remove_source, set_enabled
+from catalog_server.sources.editing import put_source, remove_source, restore_sources, set_enabled
 from catalog_server.sources.parser import parse_sources
 
 TEXT = b"""\
@@ -204,6 +204,74 @@ def test_edit_when_source_is_of_another_namespace_then_not_found_and_no_word_of_
     assert caught.value.message == 'there is no source "one" in the section "models"'
 
 
+REVISION = b"""\
+catalogs:
+  models:
+    sources:
+      - id: gone   # will be removed
+        name: Gone
+        type: yaml
+        namespace: blue
+      - {id: one, name: Azure, type: yaml, namespace: blue, labels: [old]}
+      - {id: one, name: Pink, type: http, namespace: red}
+      - {id: other, name: Other, type: http, namespace: red}
+    labels:
+      - name: Old
+  mcp:
+    sources:
+      - {id: srv, name: Server, type: yaml, namespace: blue}
+"""
+
+
+def test_restore_then_the_sources_of_one_namespace_only() -> None:
+    text = TEAMS.replace(
+        b"      # of the red", b"      - {id: new, name: New, type: yaml, namespace: blue}\n      # of the red"
+    )
+    result = restore_sources(text, REVISION, "blue", ["models"])
+    assert result == TEAMS.replace(b"Blue   # sky", b"Azure   # sky").replace(
+        b"# sea\n",
+        b"# sea\n        labels: [old]\n"
+        b"      - id: gone\n        name: Gone\n        type: yaml\n        namespace: blue\n",
+    )
+    assert restore_sources(result, REVISION, "blue", ["models"]) == result
+    back = restore_sources(result, text, "blue", ["models", "mcp"])
+    assert restore_sources(back, text, "blue", ["models"]) == back
+    assert back.startswith(TEAMS)
+
+
+def test_restore_when_section_is_new_or_loses_all_then_made_or_emptied() -> None:
+    block = b"    sources:\n      - id: srv\n        name: Server\n        type: yaml\n        namespace: blue\n"
+    result = restore_sources(TEAMS, REVISION, "blue", {"mcp"})
+    assert result == TEAMS + b"  mcp:\n" + block
+    assert restore_sources(result, TEAMS, "blue", {"mcp"}) == TEAMS + b"  mcp:\n    sources: []\n"
+    nothing = b"catalogs:\n"
+    assert restore_sources(nothing, REVISION, "blue", ["mcp"]) == b"catalogs:\n  mcp:\n" + block
+    for namespace, sections in (("white", ["models", "mcp"]), ("default", ["agents"]), ("blue", [])):
+        assert restore_sources(TEAMS, REVISION, namespace, sections) == TEAMS
+
+
+def test_restore_when_all_sources_go_then_comments_between_them_stay() -> None:
+    text = b"catalogs:\n  models:\n    sources:\n"
+    for name in (b"a", b"b", b"c"):
+        text += b"      # above %s\n      - {id: %s, name: X, type: yaml}   # beside\n" % (name, name)
+    result = restore_sources(text, b"catalogs:\n", "default", ["models"])
+    assert result == b"catalogs:\n  models:\n    sources: []\n      # above a\n      # above b\n      # above c\n"
+
+
+def test_restore_when_a_text_is_no_configuration_then_invalid_and_named() -> None:
+    with pytest.raises(Invalid, match=r"^revision:3:"):
+        restore_sources(TEAMS, b"catalogs:\n  models:\n    tipe: 1\n", "red", ["models"])
+    with pytest.raises(Invalid, match=r"^sources\.yaml:3:"):
+        restore_sources(b"catalogs:\n  models:\n    tipe: 1\n", TEAMS, "red", ["models"])
+
+
+def test_restore_when_others_refer_to_an_anchor_in_it_then_refused() -> None:
+    text = TEAMS.replace(b"name: Blue ", b"name: &sky Blue ") + b"      - {id: x, name: *sky, type: yaml}\n"
+    with pytest.raises(Invalid) as caught:
+        restore_sources(text, REVISION, "blue", ["models"])
+    assert caught.value.code == "edit_unsupported"
+
+
 def test_edit_when_line_breaks_and_mark_are_of_windows_then_they_stay() -> None:
     text = b"\xef\xbb\xbf" + TEXT.replace(b"\n", b"\r\n")
     result = put_source(text, "mcp", NEW)
@@ -385,3 +453,41 @@ def test_random_edits_then_as_the_model_and_comments_of_others_stay(data: st.Dat
         left = text.decode()
         lost = [comment for comment, owner in comments.items() if owner not in touched and comment not in left]
         assert not lost, left
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), steps, st.sampled_from(NAMESPACES), st.sets(st.sampled_from(SECTIONS)))
+def test_random_restore_then_one_namespace_as_it_was_and_all_else_as_it_is(
+    data: st.DataObject, edits: list[Step], namespace: str, sections: set[str]
+) -> None:
+    composer = Composer(data.draw)
+    text, comments = composer.file(), composer.comments
+    # The revision is the text before some edits, or another one, so that all three sorts of changes occur.
+    revision = text if data.draw(st.booleans()) else Composer(data.draw).file()
+    wanted = read_document(revision, file="x").value
+    for step in edits:
+        if apply_to_model(read_document(text, file="x").value, step) is not None:
+            text = edit(text, step)
+    before = read_document(text, file="x").value
+    comments = {comment: owner for comment, owner in comments.items() if comment in text.decode()}
+
+    result = restore_sources(text, revision, namespace, sections)
+
+    after = read_document(result, file="x").value
+    for section in (*SECTIONS, "policies"):
+        for identity in {*map(identity_of, [*sources_of(before, section), *sources_of(wanted, section)])}:
+            is_restored = identity[0] == namespace and section in sections
+            expected = found_in(wanted if is_restored else before, section, identity)
+            assert is_same(found_in(after, section, identity), expected)
+        others = [identity for identity in map(identity_of, sources_of(after, section)) if identity[0] != namespace]
+        assert others == [one for one in map(identity_of, sources_of(before, section)) if one[0] != namespace]
+    restored = tuple(f"{section}/{namespace}/" for section in sections)
+    lost = [one for one, owner in comments.items() if not owner.startswith(restored) and one not in result.decode()]
+    assert not lost, result.decode()
+    assert restore_sources(result, revision, namespace, sections) == result
+
+
+def found_in(model: Model, section: str, identity: tuple[str, str]) -> Model | None:
+    found = [source for source in sources_of(model, section) if identity_of(source) == identity]
+    assert len(found) <= 1
+    return found[0] if found else None
