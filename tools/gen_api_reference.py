@@ -1,27 +1,20 @@
 """Write docs/reference/http-api.md from the OpenAPI document; with `--check`, fail when the page is stale.
 
-The document is built from the routes themselves, without a server, sources or a database.
+The document is built from the routes of a server without sources, which is not run and connects to nothing.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from catalog_server.catalog.configuration import Configuration
-from catalog_server.catalog.follower import Indexes
-from catalog_server.catalog.links import Links
-from catalog_server.catalog.reader import Reader
-from catalog_server.catalog.registry import discover
-from catalog_server.catalog.statuses import Statuses
-from catalog_server.db.dsn import parse_dsn
-from catalog_server.db.engine import open_engine
-from catalog_server.health import Health
+from catalog_server.bootstrap import build
 from catalog_server.http.openapi import build_document
-from catalog_server.http.routes import build_routes
-from catalog_server.http.services import CacheSettings, Services
+from catalog_server.settings import load
+from catalog_server.telemetry import AccessLog
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "http-api.md"
 
@@ -34,7 +27,7 @@ The server describes itself: `GET /openapi.json` is the full document with the s
 routes, parameters and statuses. What `filterQuery` may say is in [query-language.md](query-language.md), the fields of
 each kind are in [kinds.md](kinds.md).
 
-All paths take `GET` and `HEAD`, and answer `OPTIONS` with what they allow. In `{name}` of a model, slashes may stand as
+Paths that take `GET` take `HEAD`, and all answer `OPTIONS` with what they allow. In `{name}` of a model, slashes may stand as
 they are or as `%2F`; everywhere else a name is one path segment.
 
 ## Answers
@@ -49,38 +42,33 @@ they are or as `%2F`; everywhere else a name is one path segment.
 """
 _MEANINGS = {
     200: "The answer.",
+    202: "A job was queued, or one that lives already was found. `Location` is where it can be watched.",
     304: "Not changed since the `ETag` that the client sent. No body.",
-    400: "A parameter is wrong, or the request names no namespace where it has to.",
-    403: "The namespace is not one that this server serves.",
-    404: "There is no such path, entity or plugin.",
+    400: "A parameter or the body is wrong, or the request names no namespace where it has to.",
+    403: "The route is for operators, or the namespace is not one that this server serves.",
+    404: "There is no such path, entity, source, job or plugin.",
     405: "The path exists and does not take this method. `Allow` lists those that it takes.",
-    413: "A parameter is longer than its limit.",
+    409: "The change contradicts the present state: somebody else changed it, or it is not possible now.",
+    413: "The body is longer than its limit.",
+    422: "The source is not fit to be applied; the body is the result of its validation.",
+    429: "The same refresh was asked for less than 30 s ago. `Retry-After` says when to come again.",
     500: "A fault of the server. The message holds the request id, the log the reason.",
-    503: "The catalog is still being loaded, or the work took too long. `Retry-After` says when to come again."
+    503: "The catalog is still being loaded, the work took too long, or what a change needs is down or read-only."
+    " `Retry-After` says when to come again."
     " For `/readyz`: not ready.",
 }
 
 
 def read_document() -> dict[str, Any]:
     """The OpenAPI document of the installed plugins."""
-    registry = discover()
-    indexes = Indexes(registry)
-    services = Services(
-        registry=registry,
-        indexes=indexes,
-        reader=Reader(indexes),
-        links=Links(registry, indexes),
-        configuration=Configuration(),
-        # Nothing connects to it: the engine is only handed over.
-        statuses=Statuses(open_engine(parse_dsn("sqlite:///unused.db", None)), registry),
-        health=Health(),
-        cache=CacheSettings(is_enabled=False, discovery_ttl=1, capabilities_ttl=1, max_entries=1),
-        cors_origins=("*",),
-        tenancy_mode="single",
-        namespaces=(),
-        response_cache_bytes=0,
-    )
-    return build_document(build_routes(services), multi_tenant=True)
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder) / "sources.yaml"
+        sources.write_text("catalogs: {}\n")
+        server = build(load([f"--sources={sources}"], {"CATALOG_DATA_DIR": folder}), AccessLog(True))
+        try:
+            return build_document(server.app.router.routes, multi_tenant=True)
+        finally:
+            server.close()
 
 
 def render(document: dict[str, Any]) -> str:

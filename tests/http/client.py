@@ -78,8 +78,8 @@ class Client:
     def refresh(self) -> None:
         """What the file watcher does when anything may have changed."""
         loader = self.server.background._loader
-        loader.retake_configuration()
-        loader._due = None
+        loader.reconcile()
+        loader.touch_all()
         loader.load()
 
     @property

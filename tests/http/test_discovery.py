@@ -12,7 +12,7 @@ from tests.http.client import LISTS, Client, open_client
 NAMES = ["model", "mcp", "knowledge", "prompts", "agents", "guardrails", "policies", "skills"]
 PLUGIN_KEYS = {
     *("name", "displayName", "version", "description", "basePath", "healthy", "entityKinds"),
-    *("capabilities", "capabilitiesV2", "uiHints", "cliHints"),
+    *("capabilities", "capabilitiesV2", "management", "uiHints", "cliHints"),
 }
 
 

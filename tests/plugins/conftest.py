@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog_server.catalog.configuration import Configuration, read_config
+from catalog_server.catalog.configuration import ConfigReader, Configuration
+from catalog_server.catalog.fetcher import Fetcher
 from catalog_server.catalog.follower import Follower, Indexes
 from catalog_server.catalog.reader import Reader
 from catalog_server.catalog.refresher import Refresher
@@ -18,6 +19,8 @@ from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Writer
 from catalog_server.providers.yaml import YAMLProvider
 from catalog_server.sources.paths import default_roots
+from catalog_server.sources.secrets import NoSecrets
+from catalog_server.sources.stores.file import FileStore
 from tests.databases import sqlite_database
 from tests.factories import open_store
 
@@ -39,23 +42,26 @@ class Sample:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     registry = discover()
     configuration = Configuration()
-    config, warnings = read_config([SAMPLE], [plugin.section_key for plugin in registry])
-    configuration.put(config)
+    effective = ConfigReader(FileStore(SAMPLE), (), [plugin.section_key for plugin in registry]).read()
+    configuration.put(effective.config, effective.version)
     with sqlite_database(tmp_path_factory.mktemp("sample")) as dsn:
         engine = open_store(dsn).engine
         refresher = Refresher(
             writer=Writer(engine),
             statuses=Statuses(engine, registry),
-            providers={"yaml": YAMLProvider()},
-            roots=default_roots(SAMPLE),
-            base=SAMPLE.parent,
-            max_file_bytes=1 << 24,
+            fetcher=Fetcher(
+                providers={"yaml": YAMLProvider()},
+                secrets=NoSecrets(),
+                roots=default_roots(SAMPLE),
+                base=SAMPLE.parent,
+                max_file_bytes=1 << 24,
+            ),
         )
         statuses = {
-            (plugin.name, source.id): refresher.refresh(plugin, source)
+            (plugin.name, source.id): refresher.refresh(plugin, source).status
             for plugin, source in configuration.keys(registry.plugins).values()
         }
         indexes = Indexes(registry)
         Follower(engine, registry, indexes).catch_up()
-        yield Sample(registry, indexes, Reader(indexes), statuses, list(map(str, warnings)))
+        yield Sample(registry, indexes, Reader(indexes), statuses, list(effective.warnings))
         engine.dispose()

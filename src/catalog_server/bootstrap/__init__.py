@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
 from catalog_server.bootstrap.background import Background
-from catalog_server.catalog.configuration import Configuration
+from catalog_server.bootstrap.sourcing import build_fetcher, build_reader, local_files, open_cluster
+from catalog_server.catalog.configuration import ConfigReader, Configuration
+from catalog_server.catalog.control import SourceControl
+from catalog_server.catalog.fetcher import Fetcher
 from catalog_server.catalog.follower import Follower, Indexes
+from catalog_server.catalog.judging import Judge
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.loader import Loader
+from catalog_server.catalog.overlays import Overlays
 from catalog_server.catalog.reader import Reader
 from catalog_server.catalog.refresher import Refresher
+from catalog_server.catalog.refreshes import Refreshes
 from catalog_server.catalog.registry import Registry, discover
+from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Writer
 from catalog_server.db.dsn import parse_dsn
 from catalog_server.db.engine import Engine, open_engine
-from catalog_server.errors import Invalid
+from catalog_server.errors import Invalid, Unavailable
 from catalog_server.health import Health
 from catalog_server.http.app import App, build_app
 from catalog_server.http.services import CacheSettings, Services
-from catalog_server.providers.yaml import YAMLProvider
-from catalog_server.settings import Settings
-from catalog_server.sources.paths import Roots, default_roots
+from catalog_server.jobs.queue import JobLimits, Queue
+from catalog_server.jobs.worker import Pace, Workers
+from catalog_server.kube.client import KubeClient
+from catalog_server.settings import Listen, Settings
 from catalog_server.telemetry import AccessLog
 
 
@@ -36,12 +45,15 @@ class Server:
     health: Health
     background: Background
     access_log: AccessLog
+    cluster: KubeClient | None
 
     def close(self) -> None:
         """Stop background work, write what is left of the log, give the database back."""
         self.background.stop()
         self.access_log.flush()
         self.engine.dispose()
+        if self.cluster is not None:
+            self.cluster.close()
 
 
 def build(settings: Settings, access_log: AccessLog, registry: Registry | None = None) -> Server:
@@ -54,34 +66,138 @@ def build(settings: Settings, access_log: AccessLog, registry: Registry | None =
     registry = registry or discover()
     engine = _open_engine(settings)
     _make_data_dir(settings.paths.data_dir)
-    health, configuration = Health(), Configuration()
-    statuses = Statuses(engine, registry)
-    indexes = Indexes(registry, settings.paths.data_dir / "spool")
-    follower = Follower(engine, registry, indexes)
-    links = Links(registry, indexes)
-    loader = Loader(
-        engine=engine,
-        registry=registry,
-        configuration=configuration,
-        statuses=statuses,
-        refresher=_build_refresher(settings, engine, statuses),
-        files=settings.paths.sources,
-        after_write=follower.catch_up,
+    cluster = open_cluster(settings)
+    parts = _Parts(
+        settings, registry, engine, build_reader(settings, cluster, registry), build_fetcher(settings, cluster)
     )
-    loader.take_configuration()
-    health.watch_plugins(loader.healthy)
-    background = Background(
-        engine=engine,
-        health=health,
-        loader=loader,
-        follower=follower,
-        statuses=statuses,
-        links=links,
-        lock_migrations=settings.migration.lock_enabled,
-        watch_files=settings.paths.watch_enabled,
-    )
-    services = _build_services(settings, registry, indexes, links, configuration, statuses, health)
-    return Server(build_app(services, access_log), engine, health, background, access_log)
+    parts.take_configuration()
+    app = build_app(parts.services(), access_log)
+    return Server(app, engine, parts.health, parts.background(), access_log, cluster)
+
+
+class _Parts:
+    """What the domain is made of, put together from the inside out."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, engine: Engine, reader: ConfigReader, fetcher: Fetcher
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.engine = engine
+        self.reader = reader
+        self.fetcher = fetcher
+        self.health, self.configuration = Health(), Configuration()
+        self.statuses = Statuses(engine, registry)
+        self.indexes = Indexes(registry, settings.paths.data_dir / "spool")
+        self.follower = Follower(engine, registry, self.indexes)
+        self.links = Links(registry, self.indexes)
+        self.refresher = Refresher(writer=Writer(engine), statuses=self.statuses, fetcher=fetcher)
+        self.loader = self._loader()
+        self.health.watch_plugins(self.loader.healthy)
+        self.queue = Queue(engine, JobLimits.of(settings.jobs)) if settings.jobs.enabled else None
+        self.refreshes = Refreshes(
+            registry=registry,
+            configuration=self.configuration,
+            refresher=self.refresher,
+            queue=self.queue,
+            after_write=self.follower.catch_up,
+        )
+        self.schedule = Schedule(
+            registry=registry,
+            configuration=self.configuration,
+            statuses=self.statuses,
+            fetcher=fetcher,
+            ask=self.refreshes.schedule,
+        )
+
+    def _loader(self) -> Loader:
+        return Loader(
+            engine=self.engine,
+            registry=self.registry,
+            configuration=self.configuration,
+            statuses=self.statuses,
+            refresher=self.refresher,
+            fetcher=self.fetcher,
+            reader=self.reader,
+            files=local_files(self.settings),
+            after_write=self.follower.catch_up,
+        )
+
+    def take_configuration(self) -> None:
+        """Read the configuration now, so that a wrong one stops the start. A cluster that is down is waited for."""
+        try:
+            self.loader.take_configuration()
+        except Unavailable as error:
+            if self.settings.config_store.mode != "k8s":
+                raise Invalid(f"--sources: {self.reader.store.describe()}: {error.message}") from error
+
+    def background(self) -> Background:
+        jobs = self.settings.jobs
+        workers = None
+        if self.queue is not None:
+            workers = Workers(self.queue, self.refreshes.run, concurrency=jobs.concurrency, pace=Pace.of(jobs))
+            self.refreshes.wake = workers.wake
+        return Background(
+            engine=self.engine,
+            health=self.health,
+            loader=self.loader,
+            follower=self.follower,
+            statuses=self.statuses,
+            links=self.links,
+            schedule=self.schedule,
+            workers=workers,
+            lock_migrations=self.settings.migration.lock_enabled,
+            watch_files=self.settings.paths.watch_enabled,
+            reconcile_seconds=self.settings.config_store.reconcile_seconds,
+        )
+
+    def services(self) -> Services:
+        settings, cache = self.settings, self.settings.cache
+        is_shared = settings.tenancy.mode != "single"
+        return Services(
+            registry=self.registry,
+            indexes=self.indexes,
+            reader=Reader(self.indexes),
+            links=self.links,
+            configuration=self.configuration,
+            statuses=self.statuses,
+            health=self.health,
+            cache=CacheSettings(
+                is_enabled=cache.enabled,
+                discovery_ttl=cache.discovery_ttl_seconds,
+                capabilities_ttl=cache.capabilities_ttl_seconds,
+                max_entries=cache.max_entries,
+            ),
+            cors_origins=settings.server.cors_origins,
+            tenancy_mode=settings.tenancy.mode,
+            namespaces=settings.tenancy.namespaces,
+            response_cache_bytes=cache.response_bytes,
+            honours_role_header=settings.authentication.allow_header or _is_loopback(settings.server.listen),
+            control=SourceControl(
+                registry=self.registry,
+                configuration=self.configuration,
+                statuses=self.statuses,
+                loader=self.loader,
+                reader=self.reader,
+                judge=Judge(self.fetcher),
+                mode=settings.config_store.mode,
+                is_shared=is_shared,
+            ),
+            refreshes=self.refreshes,
+            schedule=self.schedule,
+            loader=self.loader,
+            fetcher=self.fetcher,
+            overlays=Overlays(self.engine, self.follower.catch_up),
+            queue=self.queue,
+        )
+
+
+def _is_loopback(listen: Listen) -> bool:
+    """Whether only programs of this machine can connect."""
+    try:
+        return ipaddress.ip_address(listen.host).is_loopback
+    except ValueError:
+        return listen.host == "localhost"
 
 
 def _refuse_unprotected(settings: Settings) -> None:
@@ -111,53 +227,3 @@ def _make_data_dir(folder: Path) -> None:
         raise Invalid(
             f"CATALOG_DATA_DIR: the folder {folder} cannot be made: {error.strerror}", field="CATALOG_DATA_DIR"
         ) from error
-
-
-def _roots(settings: Settings) -> Roots:
-    """The folders that sources may read from: as set, else those that belong to each sources file."""
-    if settings.paths.data_roots:
-        return Roots(settings.paths.data_roots)
-    folders = [path for file in settings.paths.sources for path in default_roots(file).paths]
-    return Roots(tuple(dict.fromkeys(folders)))
-
-
-def _build_refresher(settings: Settings, engine: Engine, statuses: Statuses) -> Refresher:
-    return Refresher(
-        writer=Writer(engine),
-        statuses=statuses,
-        providers={"yaml": YAMLProvider()},
-        roots=_roots(settings),
-        base=Path(settings.paths.sources[0]).absolute().parent,
-        max_file_bytes=settings.limits.max_file_bytes,
-    )
-
-
-def _build_services(  # noqa: PLR0913 - the composition root hands on what it made
-    settings: Settings,
-    registry: Registry,
-    indexes: Indexes,
-    links: Links,
-    configuration: Configuration,
-    statuses: Statuses,
-    health: Health,
-) -> Services:
-    cache = settings.cache
-    return Services(
-        registry=registry,
-        indexes=indexes,
-        reader=Reader(indexes),
-        links=links,
-        configuration=configuration,
-        statuses=statuses,
-        health=health,
-        cache=CacheSettings(
-            is_enabled=cache.enabled,
-            discovery_ttl=cache.discovery_ttl_seconds,
-            capabilities_ttl=cache.capabilities_ttl_seconds,
-            max_entries=cache.max_entries,
-        ),
-        cors_origins=settings.server.cors_origins,
-        tenancy_mode=settings.tenancy.mode,
-        namespaces=settings.tenancy.namespaces,
-        response_cache_bytes=cache.response_bytes,
-    )

@@ -1,4 +1,5 @@
-"""The work beside serving: start-up (migrate, first load), following the feed, pinging the database, watching files.
+"""The work beside serving: start-up (migrate, first load), following the feed, pinging the database, watching files,
+reconciling the configuration, the schedule of remote sources and the workers of jobs.
 
 Plain threads that end when `stop` is called. A database that is down is waited for; reads go on meanwhile.
 """
@@ -6,6 +7,7 @@ Plain threads that end when `stop` is called. A database that is down is waited 
 from __future__ import annotations
 
 import gc
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -17,16 +19,20 @@ from catalog_server.bootstrap.watching import watch
 from catalog_server.catalog.follower import Follower, follow_until
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.loader import Loader
+from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.db.engine import Engine, ping
 from catalog_server.db.migrate import migrate
 from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.health import Health
+from catalog_server.jobs.worker import Workers
 
 FOLLOW_SECONDS = 1.0
 PING_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
 _JOIN_SECONDS = 5.0
+_JOB_GRACE_SECONDS = 10.0
+SCHEDULE_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +49,11 @@ class Background:
         follower: Follower,
         statuses: Statuses,
         links: Links,
+        schedule: Schedule,
+        workers: Workers | None,
         lock_migrations: bool,
         watch_files: bool,
+        reconcile_seconds: int,
     ) -> None:
         self._engine = engine
         self._health = health
@@ -52,6 +61,10 @@ class Background:
         self._follower = follower
         self._statuses = statuses
         self._links = links
+        self._schedule = schedule
+        self._workers = workers
+        self._workers_started = False
+        self._reconcile_seconds = reconcile_seconds
         self._lock_migrations = lock_migrations
         self._watch_files = watch_files
         self._stop = threading.Event()
@@ -66,6 +79,8 @@ class Background:
     def stop(self) -> None:
         """End all threads and wait for them, but not for a database that does not answer."""
         self._stop.set()
+        if self._workers is not None and self._workers_started:
+            self._workers.stop(_JOB_GRACE_SECONDS)
         deadline = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -93,7 +108,7 @@ class Background:
         try:
             if not self._until_available(lambda: migrate(self._engine, lock=self._lock_migrations)):
                 return
-            if not self._until_available(self._loader.load):
+            if not self._until_available(self._load):
                 return
         except CatalogError as error:
             self.fatal = error.message
@@ -112,8 +127,18 @@ class Background:
         log.info("ready")
         self._loader.report_links(self._links)
         self._run("follow", self._follow)
+        self._run("reconcile", self._reconcile)
+        self._run("schedule", self._follow_schedule)
+        if self._workers is not None:
+            self._workers.start()
+            self._workers_started = True
         if self._watch_files:
             self._run("watch", self._watch)
+
+    def _load(self) -> None:
+        if not self._loader.is_configured:  # a cluster that was down at the start
+            self._loader.take_configuration()
+        self._loader.load()
 
     def _until_available(self, work: Callable[[], object]) -> bool:
         """Do the work, again and again while the database is down; False when the process is stopping."""
@@ -138,9 +163,25 @@ class Background:
 
     def _reload(self, changed: set[Path]) -> None:
         """Take changed files into force; what the database is not there for stays due for the next round."""
-        if changed & {path.absolute() for path in self._loader.files}:
-            self._loader.retake_configuration()
+        if changed & set(self._loader.files):
+            self._loader.reconcile()
         self._loader.touch(changed)
+        self._load_due()
+
+    def _reconcile(self) -> None:
+        """Look for changes that no file event told of: in a ConfigMap, on a mount, by another replica."""
+        while not self._stop.wait(self._reconcile_seconds * random.uniform(0.9, 1.1)):  # noqa: S311 - no secret
+            self._loader.reconcile()
+            self._load_due()
+
+    def _follow_schedule(self) -> None:
+        while not self._stop.wait(SCHEDULE_SECONDS):
+            try:
+                self._schedule.run()
+            except Unavailable as error:
+                log.debug("cannot ask for scheduled refreshes", reason=error.message)
+
+    def _load_due(self) -> None:
         if not self._loader.is_due:
             return
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from catalog_server.catalog.actions import ACTIONS
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.schema.fields import SchemaField
 from catalog_server.schema.kind import Kind
@@ -45,9 +46,14 @@ def capabilities_v2(plugin: Plugin) -> Document:
             "icon": plugin.icon,
         },
         "entities": [_entity(plugin)],
-        "sources": {"manageable": False, "refreshable": False, "types": list(plugin.source_types)},
-        "actions": [],
+        "sources": {"manageable": True, "refreshable": True, "types": list(plugin.source_types)},
+        "actions": [action.document for action in ACTIONS],
     }
+
+
+def management(plugin: Plugin) -> Document:
+    """Which management routes the plugin has."""
+    return {"sourceManager": True, "refresh": True, "diagnostics": True, "actions": True}
 
 
 def ui_hints(plugin: Plugin) -> Document:
@@ -84,13 +90,18 @@ def _entity(plugin: Plugin) -> Document:
         "plural": kind.plural,
         "displayName": kind.display_name,
         "description": kind.description or plugin.description,
-        "endpoints": {"list": plugin.list_path, "get": get_path(plugin)},
+        "endpoints": {
+            "list": plugin.list_path,
+            "get": get_path(plugin),
+            "action": f"{plugin.list_path}/{{name}}:action",
+        },
         "fields": {
             "columns": [*map(_column, _columns(kind)), *_source_column(kind)],
             "filterFields": _filter_fields(kind),
             "detailFields": [_detail(f) for f in kind.fields if f.mark.section],
         },
         "uiHints": _entity_hints(plugin),
+        "actions": [action.id for action in ACTIONS if action.scope == "asset"],
     }
 
 

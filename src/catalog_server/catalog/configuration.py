@@ -1,4 +1,4 @@
-"""The source configuration that is in force: read from files, merged, and asked by namespace and plugin.
+"""The source configuration that is in force: read from its store and files, merged, asked by namespace and plugin.
 
 The last good configuration stays when a file breaks; `problem` then says why.
 """
@@ -14,12 +14,13 @@ import msgspec
 
 from catalog_server import __version__
 from catalog_server.catalog.plugin import Plugin
-from catalog_server.errors import Invalid
+from catalog_server.errors import Invalid, NotFound
 from catalog_server.scope import Scope
-from catalog_server.sources.config import Section, Source, SourcesConfig
+from catalog_server.sources.config import ParsedConfig, Section, Source, SourcesConfig
 from catalog_server.sources.merge import merge_configs
 from catalog_server.sources.parser import parse_sources
 from catalog_server.sources.paths import Roots, locate_path, read_file, resolve_path
+from catalog_server.sources.stores.base import Store, Stored
 
 _EMPTY = Section("")
 
@@ -46,21 +47,51 @@ class Files:
         return read_file(path, self.max_bytes)
 
 
-def read_config(files: Sequence[Path], known_sections: Sequence[str]) -> tuple[SourcesConfig, list[str]]:
-    """Read and merge the sources files; return the configuration and warnings.
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """A configuration that could be in force, and what it was made of."""
 
-    Raises:
-        Invalid: a file is missing or wrong; the message names file and line.
-    """
-    parsed = []
-    for path in map(Path.absolute, files):
-        try:
-            data = read_file(path)
-        except Invalid as error:
-            raise Invalid(f"{path}: {error.reason}", field="--sources", code=error.code) from error
-        parsed.append(parse_sources(data, file=str(path), known_sections=known_sections))
-    warnings = [str(warning) for one in parsed for warning in one.warnings]
-    return merge_configs(parsed), warnings
+    config: SourcesConfig
+    primary: ParsedConfig
+    """What the store alone says: the part that can be changed."""
+    version: str
+    """Of the store: the SHA-256 of its bytes."""
+    warnings: tuple[str, ...] = ()
+
+
+class ConfigReader:
+    """Puts the configuration together: what the store holds, with the override files over it."""
+
+    def __init__(self, store: Store, overrides: Sequence[Path], known_sections: Sequence[str]) -> None:
+        self.store = store
+        self.overrides = tuple(path.absolute() for path in overrides)
+        self._known_sections = tuple(known_sections)
+
+    def read(self) -> Effective:
+        """What should be in force now.
+
+        Raises:
+            Invalid: a file is missing or wrong; the message names file and line.
+            Unavailable: the store cannot be read.
+        """
+        return self.build(self.store.load())
+
+    def build(self, stored: Stored) -> Effective:
+        """What would be in force if the store held this. Raises Invalid."""
+        primary = self._parse(stored.data, self.store.describe())
+        parsed = [primary, *(self._parse(_read_override(path), str(path)) for path in self.overrides)]
+        warnings = tuple(str(warning) for one in parsed for warning in one.warnings)
+        return Effective(merge_configs(parsed), primary, stored.version, warnings)
+
+    def _parse(self, data: bytes, file: str) -> ParsedConfig:
+        return parse_sources(data, file=file, known_sections=self._known_sections)
+
+
+def _read_override(path: Path) -> bytes:
+    try:
+        return read_file(path)
+    except Invalid as error:
+        raise Invalid(f"{path}: {error.reason}", field="--sources", code=error.code) from error
 
 
 class Configuration:
@@ -68,6 +99,8 @@ class Configuration:
 
     def __init__(self) -> None:
         self._config = SourcesConfig()
+        self.store_version = ""
+        """Version of the store's content that is in force; empty before the first."""
         self.version = ""
         """Short hash of the configuration and the code; part of every ETag."""
         self.problem: str | None = None
@@ -78,12 +111,18 @@ class Configuration:
     def current(self) -> SourcesConfig:
         return self._config
 
-    def put(self, config: SourcesConfig) -> None:
+    def put(self, config: SourcesConfig, store_version: str = "") -> None:
         """Take a new configuration into force."""
         self._config = config
+        self.store_version = store_version
         digest = hashlib.blake2b(msgspec.json.encode(config.sections, enc_hook=str), digest_size=4)
         digest.update(__version__.encode())
         self.version = digest.hexdigest()
+        self.problem = None
+
+    def confirm(self, store_version: str) -> None:
+        """The store holds other bytes that say the same, or what it holds is right again."""
+        self.store_version = store_version
         self.problem = None
 
     def section(self, plugin: Plugin) -> Section:
@@ -102,6 +141,13 @@ class Configuration:
             for one in self.sources(scope, plugin)
             if wanted & {label.casefold() for label in one.labels} or ("null" in wanted and not one.labels)
         )
+
+    def source(self, scope: Scope, plugin: Plugin, source_id: str) -> Source:
+        """One source of the tenant. Raises NotFound."""
+        for one in self.section(plugin).sources:
+            if one.id == source_id and one.namespace == scope.namespace:
+                return one
+        raise NotFound(f'source "{source_id[:128]}" not found')
 
     def keys(self, plugins: Mapping[str, Plugin]) -> dict[tuple[str, str, str], tuple[Plugin, Source]]:
         """All sources of installed plugins by (namespace, plugin name, source id)."""

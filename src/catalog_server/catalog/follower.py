@@ -17,6 +17,7 @@ import structlog
 from catalog_server.catalog import sql
 from catalog_server.catalog.index.index import Changes, ChildRow, Index, Shape
 from catalog_server.catalog.index.table import Row
+from catalog_server.catalog.overlays import FIELD, overlay_of
 from catalog_server.catalog.registry import Registry
 from catalog_server.db.engine import Connection, Engine, reading
 from catalog_server.errors import Unavailable
@@ -28,6 +29,9 @@ _MAX_DELTA = 5000
 # Dead words and dead bytes of the spool pile up with each change; building anew drops them.
 _MAX_CHANGES_SINCE_BUILD = 20_000
 _FREEZE_FROM = 10_000
+
+Overlaid = Mapping[tuple[str, str], bytes]
+NO_OVERLAYS: Overlaid = {}
 
 log = structlog.get_logger(__name__)
 
@@ -110,8 +114,10 @@ class _Behind:
         return is_large or held.changes_since_build + count > max(_MAX_CHANGES_SINCE_BUILD, len(held.table))
 
     def build(self, generation: int, directory: Path | None) -> Index:
+        overlays = self.overlays()
         rows = (
-            entity_row(self._shape.kind, row) for row in sql.read_entities(self._connection, self._scope, self._plugin)
+            entity_row(self._shape.kind, row, overlays)
+            for row in sql.read_entities(self._connection, self._scope, self._plugin)
         )
         with _collector_paused():
             return Index.build(self._shape, generation, rows, _Children(self), directory)
@@ -119,7 +125,8 @@ class _Behind:
     def apply(self, held: Index, generation: int) -> Index:
         found = list(sql.read_entities(self._connection, self._scope, self._plugin, after_generation=held.generation))
         deleted = sql.read_deleted(self._connection, self._scope, self._plugin, after_generation=held.generation)
-        upserts = [entity_row(self._shape.kind, row) for row in found]
+        overlays = self.overlays()
+        upserts = [entity_row(self._shape.kind, row, overlays) for row in found]
         children = {
             child.collection: list(self.children(child, [row.id for row in found]))
             for child in self._shape.kind.children
@@ -130,6 +137,12 @@ class _Behind:
         for row in sql.read_children(self._connection, self._scope, self._plugin, entity_ids):
             if row.kind == child.name:
                 yield ChildRow(row.entity_id, child_row(child, row))
+
+    def overlays(self) -> Overlaid:
+        """(source id, name) -> the JSON of the overlay."""
+        rows = sql.read_overlays(self._connection, self._scope, self._plugin, self._shape.kind.name)
+        found = ((row, overlay_of(row)) for row in rows)
+        return {(row.source_id, row.entity_name): overlay.document for row, overlay in found if not overlay.is_empty}
 
     @property
     def kinds_of_children(self) -> Mapping[str, ChildKind]:
@@ -164,9 +177,11 @@ class _Children(Mapping[str, Iterable[ChildRow]]):
         return len(self._behind.kinds_of_children)
 
 
-def entity_row(kind: Kind, row: sql.EntityRow) -> Row:
+def entity_row(kind: Kind, row: sql.EntityRow, overlays: Overlaid = NO_OVERLAYS) -> Row:
     """A stored entity as clients see it."""
     document = row.document.encode()
+    if overlays and (overlay := overlays.get((row.source_id, row.name))) is not None:
+        document = b'%b,"%b":%b}' % (document[:-1], FIELD.encode(), overlay)
     if kind.serves_id:
         document = serve(document, row.id, row.created_at, row.updated_at)
     return Row(row.id, row.name, row.source_id, row.created_at, row.updated_at, document)

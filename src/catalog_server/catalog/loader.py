@@ -1,18 +1,23 @@
 """Brings the store in line with the configuration: loads every source, removes what is configured no more.
 
-What could not be done because the database was down stays due, and is done when it is asked for again.
+For: start, a changed file, and a configuration that was changed by whomever. Local sources are loaded here and now;
+remote ones, which may take long, are left to schedule.py. What could not be done because the database was down stays
+due, and is done when it is asked for again.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from catalog_server.catalog import sql
-from catalog_server.catalog.configuration import Configuration, read_config
+from catalog_server.catalog.configuration import ConfigReader, Configuration, Effective
+from catalog_server.catalog.fetcher import Fetcher
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import Refresher, key_of
@@ -20,17 +25,27 @@ from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey
 from catalog_server.db.engine import Engine, reading
-from catalog_server.errors import Invalid
+from catalog_server.errors import Invalid, Unavailable
 from catalog_server.scope import Scope
-from catalog_server.sources.config import Source
+from catalog_server.sources.config import Source, definition_digest
 
 _SHOWN_LINKS = 20
 Key = tuple[str, str, str]
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What the last look at the configuration found. `at` in ms since the epoch; `error` says why it was refused."""
+
+    at: int
+    result: str
+    """unchanged | changed | refused"""
+    error: str | None = None
+
+
 class Loader:
-    """Loads sources, all of them or those whose files changed. One thread at a time."""
+    """Loads sources, all of them or those whose files or configuration changed. One thread at a time."""
 
     def __init__(  # noqa: PLR0913 - made in one place, by name
         self,
@@ -40,6 +55,8 @@ class Loader:
         configuration: Configuration,
         statuses: Statuses,
         refresher: Refresher,
+        fetcher: Fetcher,
+        reader: ConfigReader,
         files: Sequence[Path],
         after_write: Callable[[], object],
     ) -> None:
@@ -48,53 +65,96 @@ class Loader:
         self._configuration = configuration
         self._statuses = statuses
         self._refresher = refresher
-        self.files = files
+        self._fetcher = fetcher
+        self._reader = reader
+        self.files = tuple(path.absolute() for path in files)
+        """Local files that the configuration is made of."""
         self._after_write = after_write
         self._lock = threading.Lock()
-        self._due: set[Key] | None = None  # None: all of them
+        self._taking = threading.RLock()
+        self._due: set[Key] = set()
+        self._must_sweep = True
+        self.reconciled: Reconciled | None = None
+
+    # --- the configuration ---
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether a configuration was ever read."""
+        return bool(self._configuration.store_version)
+
+    @property
+    def changing(self) -> threading.RLock:
+        """Held by who changes the store, so that nobody takes half of a change into force."""
+        return self._taking
 
     def take_configuration(self) -> None:
-        """Read the sources files and take them into force.
+        """Read the configuration and take it into force.
 
         Raises:
-            Invalid: they are missing or wrong; nothing changed.
+            Invalid: it is missing or wrong; nothing changed.
+            Unavailable: its store cannot be read; nothing changed.
         """
-        config, warnings = read_config(self.files, [plugin.section_key for plugin in self._registry])
-        if config == self._configuration.current:
-            self._configuration.problem = None
-            return
-        for warning in warnings:
-            log.warning("configuration", problem=warning)
-        self._configuration.put(config)
-        self._due = None
+        with self._taking:
+            self.put(self._reader.read())
 
-    def retake_configuration(self) -> None:
-        """The same while the server runs: files that are wrong keep the last good configuration and are reported."""
+    def put(self, effective: Effective) -> bool:
+        """Take a configuration into force, and mark as due what it changes; whether there was anything new."""
+        with self._taking:
+            is_same = self.is_configured and effective.config == self._configuration.current
+            self._reconciled("unchanged" if is_same else "changed")
+            if is_same:
+                self._configuration.confirm(effective.version)
+                return False
+            for warning in effective.warnings:
+                log.warning("configuration", problem=warning)
+            before = self._keys()
+            self._configuration.put(effective.config, effective.version)
+            after = self._keys()
+            self._due |= {key for key, pair in after.items() if key not in before or _differ(before[key], pair)}
+            self._must_sweep = True
+            return True
+
+    def reconcile(self) -> None:
+        """The same while the server runs: what is wrong keeps the last good configuration and is reported."""
         try:
             self.take_configuration()
-        except Invalid as error:
-            problem = self._without_folders(error.message)
+        except (Invalid, Unavailable) as error:
+            problem = self.shown(error.message)
             if self._configuration.problem != problem:
                 log.error("configuration refused, the last good one stays", reason=error.message)
             self._configuration.problem = problem
+            self._reconciled("refused", problem)
 
-    def _without_folders(self, message: str) -> str:
+    def shown(self, message: str) -> str:
         """Clients may see the reason; where the files lie on this machine is none of their business."""
         for path in self.files:
-            message = message.replace(f"{path.absolute().parent}/", "")
+            message = message.replace(f"{path.parent}/", "").replace(str(path.parent), "the folder of the sources file")
         return message
 
-    def touch(self, changed: set[Path]) -> None:
+    def _reconciled(self, result: str, error: str | None = None) -> None:
+        self.reconciled = Reconciled(int(time.time() * 1000), result, error)
+
+    def _keys(self) -> dict[Key, tuple[Plugin, Source]]:
+        return self._configuration.keys(self._registry.plugins)
+
+    # --- the sources ---
+
+    def touch(self, changed: Iterable[Path]) -> None:
         """Mark the sources that are made of these files as due."""
-        if self._due is None:
-            return
-        for key, (_, source) in self._configuration.keys(self._registry.plugins).items():
-            if changed & set(self._refresher.watched(source)):
+        paths = set(changed)
+        for key, (_, source) in self._keys().items():
+            if paths & set(self._fetcher.watched(source)):
                 self._due.add(key)
+
+    def touch_all(self) -> None:
+        """Mark every source as due."""
+        self._due |= set(self._keys())
+        self._must_sweep = True
 
     @property
     def is_due(self) -> bool:
-        return self._due is None or bool(self._due)
+        return self._must_sweep or bool(self._due)
 
     def load(self) -> None:
         """Do what is due.
@@ -103,31 +163,33 @@ class Loader:
             Unavailable: the database is down; what is not done stays due.
         """
         with self._lock:
-            configured = self._configuration.keys(self._registry.plugins)
-            if self._due is None:
+            configured = self._keys()
+            if self._must_sweep:
                 self._statuses.follow()
                 self._remove_vanished(configured)
-                self._due = set(configured)
-            for key in sorted(self._due & set(configured)):
-                self._refresher.refresh(*configured[key])
+                self._must_sweep = False
+            for key in sorted(self._due):
+                if key in configured and self._is_mine(configured[key][1]):
+                    self._refresher.refresh(*configured[key])
                 self._due.discard(key)
-            self._due.clear()
             self._after_write()
+
+    def _is_mine(self, source: Source) -> bool:
+        """A remote source is fetched by its schedule; to forget one that is switched off is quick."""
+        return not source.enabled or not self._fetcher.is_remote(source)
 
     def watched(self) -> set[Path]:
         """All local files that matter: the configuration's and the sources'."""
-        configured = self._configuration.keys(self._registry.plugins)
-        data = {path for _, source in configured.values() for path in self._refresher.watched(source)}
-        return data | {path.absolute() for path in self.files}
+        data = {path for _, source in self._keys().values() for path in self._fetcher.watched(source)}
+        return data | set(self.files)
 
     def wanted(self) -> set[Path]:
         """Folders to watch: those of all files, also of files that do not exist yet."""
-        return {path.parent for path in self.watched()} | {path.absolute().parent for path in self.files}
+        return {path.parent for path in self.watched()}
 
     def report_links(self, links: Links) -> None:
         """Say once which links lead nowhere: a fact worth knowing, not a failure."""
-        namespaces = {source.namespace for _, source in self._configuration.keys(self._registry.plugins).values()}
-        for namespace in sorted(namespaces):
+        for namespace in sorted({source.namespace for _, source in self._keys().values()}):
             for plugin in filter(links.has_links, self._registry):
                 for name, link in links.dangling(Scope(namespace), plugin)[:_SHOWN_LINKS]:
                     log.warning(
@@ -145,7 +207,7 @@ class Loader:
         file would turn a stale answer into none.
         """
         by_plugin: dict[str, list[tuple[Plugin, Source]]] = {plugin.name: [] for plugin in self._registry}
-        for plugin, source in self._configuration.keys(self._registry.plugins).values():
+        for plugin, source in self._keys().values():
             if source.enabled:
                 by_plugin[plugin.name].append((plugin, source))
         return {name: not pairs or any(self._is_serving(*pair) for pair in pairs) for name, pairs in by_plugin.items()}
@@ -161,3 +223,8 @@ class Loader:
             plugin = self._registry.get(plugin_name)
             if plugin is not None:
                 self._refresher.remove(SourceKey(Scope(namespace), plugin_name, plugin.kind.name, source_id))
+
+
+def _differ(old: tuple[Plugin, Source], new: tuple[Plugin, Source]) -> bool:
+    """Whether a source has to be looked at again: not for another name, label or line of its file."""
+    return old[1].enabled != new[1].enabled or definition_digest(old[1]) != definition_digest(new[1])

@@ -21,7 +21,7 @@ class Plugin:
     version: str = API_VERSION
     section: str = ""
     """Section of sources.yaml; by default the plugin's name."""
-    source_types: tuple[str, ...] = ("yaml",)
+    source_types: tuple[str, ...] = ("yaml", "git", "http")
     """Provider types that its sources may have."""
 
     @property

@@ -1,7 +1,8 @@
 """Refreshes sources: fetch, read, compare, write in one transaction. A failure keeps the last good set and says why.
 
 One of the four doors where any exception is caught: whatever goes wrong with one source is its status, and nobody
-else's trouble (architecture.md 9).
+else's trouble (architecture.md 9). Who asks for a refresh, and when, is loader.py (files and configuration),
+schedule.py (remote sources) and refreshes.py (people).
 """
 
 from __future__ import annotations
@@ -9,26 +10,27 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import structlog
 
 from catalog_server import __version__
 from catalog_server.catalog import read_apart
-from catalog_server.catalog.configuration import Files
+from catalog_server.catalog.fetcher import Fetcher, Prepared, Unreachable
 from catalog_server.catalog.plugin import Plugin
-from catalog_server.catalog.records import Batch, ReadJob, SourceFile
-from catalog_server.catalog.status import SourceStatus
+from catalog_server.catalog.records import Batch, Problem, ReadJob, SourceFile
+from catalog_server.catalog.status import SERVING, SourceStatus
 from catalog_server.catalog.statuses import Statuses
-from catalog_server.catalog.writer import SourceKey, Writer
+from catalog_server.catalog.writer import Origin, SourceKey, Writer, Written
 from catalog_server.errors import CatalogError, Conflict, Invalid, Unavailable
-from catalog_server.providers.base import Fetched, Provider
+from catalog_server.providers.base import Fetched
 from catalog_server.schema.kind import Kind
 from catalog_server.scope import Scope
-from catalog_server.sources.config import Source
-from catalog_server.sources.paths import Roots
+from catalog_server.sources.config import Source, definition_digest
+from catalog_server.sources.globs import ItemFilter
+from catalog_server.sources.secrets import mask
 
 READ_TIMEOUT_SECONDS = 300.0
 _ATTEMPTS = 3
@@ -36,127 +38,226 @@ _ATTEMPTS = 3
 log = structlog.get_logger(__name__)
 
 
+def _never(*_: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshOptions:
+    """How a refresh is done, and for whom."""
+
+    job_id: str | None = None
+    confirm_removal: bool = False
+    is_requested: bool = False
+    """Somebody waits for it: that it found nothing new is worth a new time in the status."""
+    progress: Callable[[str], None] = _never
+    check: Callable[[], None] = _never
+    """Called between the steps; raises when the refresh is to be given up."""
+
+
+DEFAULT_OPTIONS = RefreshOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh came to. With an `error` the last good set is still there."""
+
+    status: SourceStatus
+    removed: int = 0
+    error: CatalogError | None = None
+
+    @property
+    def loaded(self) -> int:
+        """How many entities the source brought; 0 after an error."""
+        return 0 if self.error else self.status.entity_count
+
+
 class Refresher:
     """Loads sources into the store. Safe to call from several threads; one source is refreshed by one at a time."""
 
-    def __init__(
-        self,
-        *,
-        writer: Writer,
-        statuses: Statuses,
-        providers: Mapping[str, Provider],
-        roots: Roots,
-        base: Path,
-        max_file_bytes: int,
-    ) -> None:
+    def __init__(self, *, writer: Writer, statuses: Statuses, fetcher: Fetcher) -> None:
         self._writer = writer
         self._statuses = statuses
-        self._providers = providers
-        self._roots = roots
-        self._base = base
-        self._max_file_bytes = max_file_bytes
+        self._fetcher = fetcher
         self._locks: dict[SourceKey, threading.Lock] = {}
 
-    def refresh(self, plugin: Plugin, source: Source) -> SourceStatus:
-        """Load one source and return its new status. Raises only Unavailable, when the database is down."""
+    def refresh(self, plugin: Plugin, source: Source, options: RefreshOptions = DEFAULT_OPTIONS) -> Refreshed:
+        """Load one source. Raises only Unavailable, when the database is down, and what `options.check` raises."""
         key = key_of(plugin, source)
         with self._locks.setdefault(key, threading.Lock()):
-            started = time.monotonic()
             held = self._statuses.get(key)
-            try:
-                status = self._refresh(key, plugin, source, held)
-            except Unavailable:
-                raise
-            except CatalogError as error:
-                status = self._fail(key, held, error.message)
-            except Exception as error:  # door: the refresh of one source (architecture.md 9)
-                log.exception("refresh failed unexpectedly", plugin=plugin.name, source=source.id)
-                status = self._fail(key, held, f"internal error ({type(error).__name__}); the log has the details")
-            if status is held:  # nothing to do, nothing to tell
-                return status
-            status = replace(status, duration_ms=int((time.monotonic() - started) * 1000))
-            if status != held:
-                (log.warning if status.state == "error" else log.info)(
-                    "source refreshed",
-                    namespace=source.namespace,
-                    plugin=plugin.name,
-                    source=source.id,
-                    state=status.state,
-                    entities=status.entity_count,
-                    problems=len(status.problems),
-                    reason=status.last_error,
-                    duration_ms=status.duration_ms,
-                )
-            return status
+            done = _Refresh(self._writer, self._fetcher, plugin, source, held, options).run()
+            if done.status is not held:  # else there was nothing to do, and is nothing to tell
+                self._statuses.put(key, done.status)
+                _log(plugin, source, done.status)
+            return done
 
-    def watched(self, source: Source) -> tuple[Path, ...]:
-        """Local files that the source is made of."""
-        provider = self._providers.get(source.type)
-        if provider is None:
-            return ()
-        try:
-            return provider.watched(source.properties, self._files(source))
-        except Invalid:
-            return ()
-
-    def remove(self, key: SourceKey) -> None:
+    def remove(self, key: SourceKey) -> Written:
         """Forget a source that is no longer configured."""
-        written = self._writer.remove_source(key, None)
-        self._statuses.drop(key)
-        log.info("source removed", plugin=key.plugin, source=key.source_id, entities=written.removed)
+        with self._locks.setdefault(key, threading.Lock()):
+            written = self._writer.remove_source(key, None)
+            self._statuses.drop(key)
+        log.info(
+            "source removed",
+            namespace=key.scope.namespace,
+            plugin=key.plugin,
+            source=key.source_id,
+            entities=written.removed,
+        )
+        return written
 
-    def _refresh(self, key: SourceKey, plugin: Plugin, source: Source, held: SourceStatus | None) -> SourceStatus:
-        if not source.enabled:
-            return self._disable(key, held)
-        provider = self._providers.get(source.type)
-        if provider is None or source.type not in plugin.source_types:
-            allowed = ", ".join(plugin.source_types)
-            raise Invalid(f"source type {source.type!r} is not one that {plugin.name} takes: {allowed}", field="type")
+
+class _Refresh:
+    """One refresh of one source."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        fetcher: Fetcher,
+        plugin: Plugin,
+        source: Source,
+        held: SourceStatus | None,
+        options: RefreshOptions,
+    ) -> None:
+        self._writer = writer
+        self._fetcher = fetcher
+        self._plugin = plugin
+        self._source = source
+        self._held = held
+        self._options = options
+        self._key = key_of(plugin, source)
+        self._prepared: Prepared | None = None
+        self._started = time.monotonic()
+
+    @property
+    def _elapsed_ms(self) -> int:
+        return int((time.monotonic() - self._started) * 1000)
+
+    def run(self) -> Refreshed:
         try:
-            fetched = provider.fetch(source.properties, self._files(source))
-        except Unavailable as error:  # of the source; only the database's own absence may stop everything
-            raise Invalid(error.message) from error
-        fingerprint = _fingerprint(plugin.kind, source, fetched)
-        if held is not None and held.state == "available" and held.fingerprint == fingerprint:
-            return held
-        return self._load(key, plugin, source, fetched, fingerprint)
-
-    def _load(self, key: SourceKey, plugin: Plugin, source: Source, fetched: Fetched, fingerprint: str) -> SourceStatus:
-        for attempt in range(1, _ATTEMPTS + 1):
-            known = self._writer.read_known(key)
-            job = ReadJob(
-                source.id,
-                tuple(SourceFile(file.shown, file.data) for file in fetched.files),
-                source.included,
-                (*source.excluded, *_legacy_excluded(source)),
-                known,
-                self._max_file_bytes,
+            return self._load()
+        except Unreachable as error:
+            return self._fail(error)
+        except Unavailable:  # of the database: only that may stop everything
+            raise
+        except CatalogError as error:
+            return self._fail(error)
+        except Exception as error:  # noqa: BLE001 - door: the refresh of one source (architecture.md 9)
+            secrets = self._prepared.secrets if self._prepared is not None else ()
+            log.error(
+                "refresh failed unexpectedly",
+                namespace=self._source.namespace,
+                plugin=self._plugin.name,
+                source=self._source.id,
+                traceback=mask(traceback.format_exc(), secrets),
             )
-            batch = read_apart.read(plugin.name, plugin.kind, job, timeout_seconds=READ_TIMEOUT_SECONDS)
-            status = _status_of(batch, fingerprint)
+            return self._fail(Invalid(f"internal error ({type(error).__name__}); the log has the details"))
+
+    def _load(self) -> Refreshed:
+        if not self._source.enabled:
+            return self._disable()
+        self._prepared = self._fetcher.prepare(self._plugin, self._source)
+        self._options.progress("fetching")
+        fetched = self._prepared.fetch()
+        self._options.check()
+        fingerprint = _fingerprint(self._plugin.kind, self._source, fetched)
+        if self._is_loaded(fingerprint):
+            return self._unchanged(fetched)
+        return self._replace(fetched, fingerprint)
+
+    def _is_loaded(self, fingerprint: str) -> bool:
+        return self._held is not None and self._held.state in SERVING and self._held.fingerprint == fingerprint
+
+    def _unchanged(self, fetched: Fetched) -> Refreshed:
+        held = self._held
+        assert held is not None
+        facts = {"commit_sha": fetched.commit_sha, "definition": definition_digest(self._source)}
+        is_news = any(getattr(held, name) != value for name, value in facts.items())
+        if not is_news and not self._options.is_requested:
+            return Refreshed(held)
+        summary = f"Loaded {held.entity_count} entities"
+        now = _now()
+        status = replace(
+            held,
+            **facts,  # type: ignore[arg-type]
+            last_refresh_time=now,
+            last_refresh_summary=summary,
+            entities_removed=0,
+            duration_ms=self._elapsed_ms,
+            updated_at=now,
+        )
+        self._writer.write_status(self._key, status)
+        return Refreshed(status)
+
+    def _replace(self, fetched: Fetched, fingerprint: str) -> Refreshed:
+        origin = Origin(
+            commit_sha=fetched.commit_sha,
+            job_id=self._options.job_id,
+            confirm_removal=self._options.confirm_removal,
+        )
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._options.progress("reading")
+            known = self._writer.read_known(self._key)
+            job = self._read_job(fetched, known)
+            batch = read_apart.read(self._plugin.name, self._plugin.kind, job, timeout_seconds=READ_TIMEOUT_SECONDS)
+            _keep_missed(batch, fetched, known)
+            self._options.check()
+            self._options.progress("writing")
+            status = self._status_of(batch, fetched, fingerprint)
             try:
-                written = self._writer.replace_source(key, batch, status, commit_sha=fetched.commit_sha)
+                written = self._writer.replace_source(self._key, batch, status, origin)
             except Conflict:
                 if attempt == _ATTEMPTS:
                     raise
                 continue
-            status = status.after(written.held, written.removed)
-            self._statuses.put(key, status)
-            return status
+            return Refreshed(status.after(written.held, written.removed), written.removed)
         raise AssertionError("unreachable")
 
-    def _disable(self, key: SourceKey, held: SourceStatus | None) -> SourceStatus:
-        if held is not None and held.state == "disabled":
-            return held
-        status = SourceStatus("disabled", updated_at=_now())
-        self._writer.remove_source(key, status)
-        self._statuses.put(key, status)
-        return status
+    def _read_job(self, fetched: Fetched, known: dict[str, str]) -> ReadJob:
+        source = self._source
+        filtered = not self._fetcher.takes_globs(source)
+        return ReadJob(
+            source.id,
+            tuple(SourceFile(file.shown, file.data) for file in fetched.files),
+            source.included if filtered else (),
+            (*source.excluded, *_legacy_excluded(source)) if filtered else (),
+            known,
+            self._fetcher.max_file_bytes,
+        )
 
-    def _fail(self, key: SourceKey, held: SourceStatus | None, reason: str) -> SourceStatus:
-        """Keep what is stored; say what is wrong. The same reason again is not written again."""
-        if held is not None and held.state == "error" and held.last_error == reason:
-            return held
+    def _status_of(self, batch: Batch, fetched: Fetched, fingerprint: str) -> SourceStatus:
+        now = _now()
+        missed = [f"{one.names}: {one.reason}" for one in fetched.missed]
+        problems = [*([f"items rejected: {batch.errors}"] if batch.errors else []), *missed]
+        return SourceStatus(
+            "partially-available" if missed else "available",
+            fingerprint,
+            last_refresh_time=now,
+            last_refresh_status="success",
+            last_error="; ".join(problems)[:2000] or None,
+            definition=definition_digest(self._source),
+            commit_sha=fetched.commit_sha,
+            problems=tuple(batch.problems),
+            duration_ms=self._elapsed_ms,
+            updated_at=now,
+        )
+
+    def _disable(self) -> Refreshed:
+        held = self._held
+        if held is not None and held.state == "disabled":
+            return Refreshed(held)
+        status = SourceStatus("disabled", updated_at=_now())
+        written = self._writer.remove_source(self._key, status)
+        return Refreshed(status, written.removed)
+
+    def _fail(self, error: CatalogError) -> Refreshed:
+        """Keep what is stored; say what is wrong. The same reason again is not written again, unless asked for."""
+        error = self._prepared.shown(error) if self._prepared is not None else error
+        held = self._held
+        is_same = held is not None and held.state == "error" and held.last_error == error.message
+        definition = definition_digest(self._source)
+        if held is not None and is_same and held.definition == definition and not self._options.is_requested:
+            return Refreshed(held, error=error)
         now = _now()
         status = replace(
             held or SourceStatus("error"),
@@ -165,39 +266,49 @@ class Refresher:
             last_refresh_time=now,
             last_refresh_status="error",
             last_refresh_summary="Refresh failed",
-            last_error=reason,
+            last_error=error.message,
+            error_code=error.code if isinstance(error, Invalid) else None,
+            definition=definition,
             problems=(),
+            duration_ms=self._elapsed_ms,
             updated_at=now,
         )
-        self._writer.write_status(key, status)
-        self._statuses.put(key, status)
-        return status
-
-    def _files(self, source: Source) -> Files:
-        return Files(self._roots, source.origin, self._base, self._max_file_bytes)
+        self._writer.write_status(self._key, status)
+        return Refreshed(status, error=error)
 
 
 def key_of(plugin: Plugin, source: Source) -> SourceKey:
     return SourceKey(Scope(source.namespace), plugin.name, plugin.kind.name, source.id)
 
 
-def _status_of(batch: Batch, fingerprint: str) -> SourceStatus:
-    now = _now()
-    return SourceStatus(
-        "available",
-        fingerprint,
-        last_refresh_time=now,
-        last_refresh_status="success",
-        last_error=f"items rejected: {batch.errors}" if batch.errors else None,
-        problems=tuple(batch.problems),
-        updated_at=now,
+def _log(plugin: Plugin, source: Source, status: SourceStatus) -> None:
+    (log.warning if status.state == "error" else log.info)(
+        "source refreshed",
+        namespace=source.namespace,
+        plugin=plugin.name,
+        source=source.id,
+        state=status.state,
+        entities=status.entity_count,
+        problems=len(status.problems),
+        reason=status.last_error,
+        duration_ms=status.duration_ms,
     )
+
+
+def _keep_missed(batch: Batch, fetched: Fetched, known: dict[str, str]) -> None:
+    """What could not be fetched is neither new nor gone: its last good version stays."""
+    if not fetched.missed:
+        return
+    missed = ItemFilter(tuple(one.names for one in fetched.missed))
+    batch.rejected |= {name for name in known if name not in batch.items and missed.accepts(name)}
+    for one in fetched.missed:
+        batch.add_problem(Problem("warning", f"could not be fetched: {one.reason}", "", 0, None, one.names))
 
 
 def _fingerprint(kind: Kind, source: Source, fetched: Fetched) -> str:
     """Of all that decides what a refresh stores: the files, the globs, and the code that reads them."""
     digest = hashlib.sha256(repr((__version__, kind.digest, source.type, source.included, source.excluded)).encode())
-    digest.update(repr(_legacy_excluded(source)).encode())
+    digest.update(repr((_legacy_excluded(source), fetched.missed)).encode())
     for file in fetched.files:
         digest.update(b"\0%s\0" % file.shown.encode("utf-8", "surrogateescape"))
         digest.update(hashlib.sha256(file.data).digest())

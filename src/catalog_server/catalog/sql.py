@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from catalog_server.db.dialects import insert_ignore, upsert
-from catalog_server.db.tables import changes, entities, entity_children, generations, refresh_status
+from catalog_server.db.tables import changes, entities, entity_children, generations, overlays, refresh_status
 from catalog_server.scope import Scope
 
 _CHUNK = 500
@@ -49,6 +49,25 @@ class ChildRow(NamedTuple):
     document: str
     created_at: int
     updated_at: int
+
+
+class OverlayRow(NamedTuple):
+    """One stored overlay. Tags and annotations are JSON."""
+
+    source_id: str
+    entity_name: str
+    tags: str
+    annotations: str
+    lifecycle_phase: str | None
+
+
+class Provenance(NamedTuple):
+    """Where an entity was read from."""
+
+    origin: str
+    line: int
+    commit_sha: str | None
+    job_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +252,64 @@ def prune_changes(connection: Connection, scope: Scope, plugin: str, *, before: 
         return
     connection.execute(delete(changes).where(*_own(changes, scope, plugin), changes.c.generation <= newest))
     connection.execute(update(generations).where(*_own(generations, scope, plugin)).values(pruned_to=newest))
+
+
+# --- overlays and provenance -----------------------------------------------------------------------------------------
+
+_OVERLAY = (
+    overlays.c.source_id,
+    overlays.c.entity_name,
+    overlays.c.tags,
+    overlays.c.annotations,
+    overlays.c.lifecycle_phase,
+)
+
+
+def _of_plugin(scope: Scope, plugin: str, kind: str) -> tuple[Any, Any, Any]:
+    of_plugin = overlays.c.plugin_name == plugin
+    return overlays.c.namespace == scope.namespace, of_plugin, overlays.c.entity_kind == kind
+
+
+def read_overlays(connection: Connection, scope: Scope, plugin: str, kind: str) -> list[OverlayRow]:
+    """All overlays of a plugin's entities: as many as people have made by hand."""
+    found = connection.execute(select(*_OVERLAY).where(*_of_plugin(scope, plugin, kind)))
+    return [OverlayRow(*row) for row in found]
+
+
+def read_overlay(connection: Connection, scope: Scope, plugin: str, kind: str, uid: str) -> OverlayRow | None:
+    query = select(*_OVERLAY).where(*_of_plugin(scope, plugin, kind), overlays.c.entity_uid == uid)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else OverlayRow(*row)
+
+
+def write_overlay(connection: Connection, scope: Scope, plugin: str, values: Mapping[str, Any]) -> None:
+    connection.execute(upsert(connection, overlays, {"namespace": scope.namespace, "plugin_name": plugin, **values}))
+
+
+def _named(scope: Scope, plugin: str, kind: str, source_id: str, name: str) -> tuple[Any, ...]:
+    where = (*_own(entities, scope, plugin), entities.c.kind == kind)
+    return (*where, entities.c.source_id == source_id, entities.c.name == name)
+
+
+def find_entity(connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str, name: str) -> int | None:
+    """The id of one entity."""
+    query = select(entities.c.id).where(*_named(scope, plugin, kind, source_id, name))
+    return connection.execute(query).scalar_one_or_none()
+
+
+def touch_entity(connection: Connection, scope: Scope, plugin: str, entity_id: int, generation: int) -> None:
+    """Let followers of the feed read an entity anew."""
+    connection.execute(
+        update(entities).where(*_own(entities, scope, plugin), entities.c.id == entity_id).values(generation=generation)
+    )
+
+
+def read_provenance(
+    connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str, name: str
+) -> Provenance | None:
+    columns = (entities.c.origin, entities.c.line, entities.c.commit_sha, entities.c.job_id)
+    row = connection.execute(select(*columns).where(*_named(scope, plugin, kind, source_id, name))).one_or_none()
+    return None if row is None else Provenance(*row)
 
 
 # --- refresh status --------------------------------------------------------------------------------------------------

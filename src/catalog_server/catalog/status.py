@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from catalog_server.catalog.records import Problem
 
-State = Literal["available", "error", "disabled", "loading"]
+State = Literal["available", "partially-available", "error", "disabled", "loading"]
+SERVING: Final = ("available", "partially-available")
+"""States in which the last refresh brought content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,10 @@ class SourceStatus:
     last_refresh_status: str | None = None
     last_refresh_summary: str | None = None
     last_error: str | None = None
+    error_code: str | None = None
+    definition: str = ""
+    """Digest of the configuration that the last refresh followed (sources.merge.definition_digest)."""
+    commit_sha: str | None = None
     problems: tuple[Problem, ...] = ()
     entities_loaded: int = 0
     entities_removed: int = 0
@@ -35,5 +41,5 @@ class SourceStatus:
             entity_count=held,
             entities_loaded=held,
             entities_removed=removed,
-            last_refresh_summary=summary if self.state == "available" else self.last_refresh_summary,
+            last_refresh_summary=summary if self.state in SERVING else self.last_refresh_summary,
         )

@@ -15,11 +15,13 @@ from catalog_server.catalog import sql
 from catalog_server.catalog.records import Batch, Loaded
 from catalog_server.catalog.status import SourceStatus
 from catalog_server.db.engine import Connection, Engine, reading, writing
-from catalog_server.errors import Conflict
+from catalog_server.errors import Conflict, Invalid
 from catalog_server.schema.decode import ChildRecord
 from catalog_server.scope import Scope
 
 FEED_RETENTION_MS = 24 * 3600 * 1000
+GUARDED_FROM = 20
+"""A source that holds as many entities may not lose more than half of them at once without a confirmation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,18 @@ class SourceKey:
     plugin: str
     kind: str
     source_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What brought a batch here, for the provenance of what it changes; and whether it may remove most of a source."""
+
+    commit_sha: str | None = None
+    job_id: str | None = None
+    confirm_removal: bool = False
+
+
+_UNKNOWN_ORIGIN = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +69,17 @@ class Writer:
         return {name: item.content_hash for name, item in found.items()}
 
     def replace_source(
-        self, key: SourceKey, batch: Batch, status: SourceStatus, *, commit_sha: str | None = None
+        self, key: SourceKey, batch: Batch, status: SourceStatus, origin: Origin = _UNKNOWN_ORIGIN
     ) -> Written:
         """Make the store hold exactly the batch (and the last good version of what was rejected).
 
         Raises:
             Conflict: the store changed since the batch was compared with it; read and compare again.
+            Invalid: the batch would remove too much (code `removal_refused`).
             Unavailable: the database is down; nothing was written.
         """
         with writing(self._engine) as connection:
-            change = _Change(connection, key, commit_sha)
+            change = _Change(connection, key, origin)
             written = change.apply(batch)
             self._write_status(connection, key, status, written)
         return written
@@ -72,7 +87,7 @@ class Writer:
     def remove_source(self, key: SourceKey, status: SourceStatus | None) -> Written:
         """Delete all entities of a source; its status is replaced, or deleted where `status` is None."""
         with writing(self._engine) as connection:
-            written = _Change(connection, key, None).apply(Batch())
+            written = _Change(connection, key, Origin(confirm_removal=True)).apply(Batch())
             if status is None:
                 sql.delete_status(connection, key.scope, key.plugin, key.source_id)
             else:
@@ -99,10 +114,10 @@ def _status_values(status: SourceStatus) -> dict[str, Any]:
 class _Change:
     """One transaction's work on one source."""
 
-    def __init__(self, connection: Connection, key: SourceKey, commit_sha: str | None) -> None:
+    def __init__(self, connection: Connection, key: SourceKey, origin: Origin) -> None:
         self._connection = connection
         self._key = key
-        self._commit_sha = commit_sha
+        self._origin = origin
         self._now = int(time.time() * 1000)
 
     def apply(self, batch: Batch) -> Written:
@@ -111,6 +126,7 @@ class _Change:
         stored = sql.read_source(connection, key.scope, key.plugin, key.kind, key.source_id)
         changed = [one for one in batch.items.values() if not _is_stored(one, stored)]
         gone = [name for name in stored if name not in batch.items and name not in batch.rejected]
+        self._check_removal(len(stored), len(gone))
         held = len(batch.items) + sum(name in stored and name not in batch.items for name in batch.rejected)
         if not changed and not gone:
             return Written(None, 0, 0, held)
@@ -121,6 +137,15 @@ class _Change:
         self._append_feed(generation, ids, {name: stored[name].id for name in gone})
         sql.set_generation(connection, key.scope, key.plugin, generation)
         return Written(generation, len(changed), len(gone), held)
+
+    def _check_removal(self, stored: int, gone: int) -> None:
+        """A truncated file or an empty branch must not empty a catalog that people work with."""
+        if stored >= GUARDED_FROM and gone * 2 > stored and not self._origin.confirm_removal:
+            raise Invalid(
+                f"the refresh would remove {gone} of {stored} entities, more than half: it was refused;"
+                " if that is right, refresh the source with ?confirmRemoval=true",
+                code="removal_refused",
+            )
 
     def _write_entities(
         self, changed: Sequence[Loaded], stored: Mapping[str, sql.StoredItem], generation: int
@@ -136,7 +161,8 @@ class _Change:
                 "content_hash": one.content_hash,
                 "origin": one.file,
                 "line": one.line,
-                "commit_sha": self._commit_sha,
+                "commit_sha": self._origin.commit_sha,
+                "job_id": self._origin.job_id,
                 "created_at": created or (held.created_at if held else self._now),
                 "updated_at": updated or self._now,
                 "generation": generation,

@@ -102,6 +102,24 @@ refresh_status = Table(
     Column("entities_removed", Integer, nullable=False),
     Column("duration_ms", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("error_code", word(64)),
+    Column("definition", word(64), nullable=False, server_default=""),  # of the configuration that was followed
+    Column("commit_sha", word(64)),
+)
+
+overlays = Table(
+    "catalog_overlays",
+    metadata,
+    Column("namespace", _NAMESPACE, primary_key=True),
+    Column("plugin_name", _PLUGIN, primary_key=True),
+    Column("entity_kind", _PLUGIN, primary_key=True),
+    Column("entity_uid", word(64), primary_key=True),  # of source and name: an entity that comes back finds it again
+    Column("source_id", _SOURCE, nullable=False),
+    Column("entity_name", text(512), nullable=False),
+    Column("tags", long_text(), nullable=False),  # JSON list
+    Column("annotations", long_text(), nullable=False),  # JSON object
+    Column("lifecycle_phase", word(24)),
+    Column("updated_at", BigInteger, nullable=False),
 )
 
 refresh_jobs = Table(

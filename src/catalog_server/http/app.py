@@ -2,7 +2,7 @@
 
 Everything here is on the path of every read. The order of the middlewares is architecture.md 8: request id and access
 log (in `App`), CORS, error envelope, identity, tenancy, authorization, audit, then conditional reads and the route.
-Identity, authorization and audit get their place between tenancy and conditional reads.
+Authorization and audit get their place between tenancy and conditional reads.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from catalog_server.errors import NotFound
 from catalog_server.http.messages import Handler, Header, Middleware, Receive, Request, Response, Send, takes_gzip
 from catalog_server.http.middleware.conditional import conditional_reads
 from catalog_server.http.middleware.cors import cors
+from catalog_server.http.middleware.guard import guard
+from catalog_server.http.middleware.identity import identity
 from catalog_server.http.middleware.tenancy import tenancy
 from catalog_server.http.problems import MethodNotAllowed, problems
 from catalog_server.http.router import Operation, Route, Router
@@ -37,7 +39,9 @@ def middlewares(services: Services) -> list[Middleware]:
     return [
         cors(services.cors_origins),
         problems,
+        identity(honours_role_header=services.honours_role_header),
         tenancy(services.tenancy_mode, services.namespaces),
+        guard,
         conditional_reads(services.response_cache_bytes),
     ]
 

@@ -9,13 +9,14 @@ import msgspec
 
 from catalog_server.catalog.configuration import Configuration
 from catalog_server.catalog.links import links_of
+from catalog_server.catalog.overlays import FIELD as OVERLAY
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import Page
 from catalog_server.http.messages import Response, json_response
 from catalog_server.scope import Scope
 
 API_VERSION = "catalog/v1alpha1"
-_METADATA = ("id", "name", "description", "createTimeSinceEpoch", "lastUpdateTimeSinceEpoch")
+_METADATA = ("id", "name", "description", "createTimeSinceEpoch", "lastUpdateTimeSinceEpoch", OVERLAY)
 
 
 def asset_list(plugin: Plugin, configuration: Configuration, scope: Scope, page: Page) -> Response:
@@ -45,8 +46,10 @@ def asset_of(plugin: Plugin, configuration: Configuration, scope: Scope, entity:
     for key, given in (("createdAt", "createTimeSinceEpoch"), ("updatedAt", "lastUpdateTimeSinceEpoch")):
         if given in entity:
             metadata[key] = _timestamp(int(entity[given]))
+    overlay = entity.get(OVERLAY, {})
+    metadata |= {name: overlay[name] for name in ("tags", "annotations") if name in overlay}
     metadata["sourceRef"] = _source_ref(configuration, plugin, scope, source_id)
-    status: dict[str, Any] = {"lifecycle": "active", "health": "unknown"}
+    status: dict[str, Any] = {"lifecycle": overlay.get("lifecyclePhase", "active"), "health": "unknown"}
     links = links_of(kind, msgspec.json.encode(entity))
     if links:
         status["links"] = {"related": [{"kind": link.kind, "name": link.name} for link in links]}

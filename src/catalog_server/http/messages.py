@@ -37,6 +37,7 @@ class Request:
         "_query",
         "headers",
         "id",
+        "is_operator",
         "method",
         "params",
         "path",
@@ -45,6 +46,7 @@ class Request:
         "receive",
         "route",
         "scope",
+        "user",
     )
 
     def __init__(self, asgi: Mapping[str, Any], receive: Receive) -> None:
@@ -57,6 +59,9 @@ class Request:
         self.id = ""
         self.scope: Scope = DEFAULT_SCOPE
         """The tenant. Set by the tenancy middleware."""
+        self.user = "anonymous"
+        self.is_operator = False
+        """Who asks. Set by the identity middleware."""
         self.route: Route | None = None
         self.params: dict[str, str] = {}
         """Values of the route's placeholders."""

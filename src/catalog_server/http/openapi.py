@@ -60,6 +60,8 @@ def _operation(route: Route, asks_tenant: bool) -> dict[str, Any]:
     }
     if parameters:
         document["parameters"] = parameters
+    if operation.body is not None:
+        document["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body}}}
     return document
 
 
@@ -74,8 +76,9 @@ def _responses(route: Route, asks_tenant: bool) -> dict[str, Any]:
         }
     if route.version is not None:
         found["304"] = {"description": HTTPStatus(304).phrase}
-    tenant_errors = (400, 403) if asks_tenant else ()
-    for status in sorted({*operation.errors, *tenant_errors}):
+    implied = ((400, 403) if asks_tenant else ()) + ((403,) if route.needs_operator else ())
+    implied += (400, 413) if operation.body is not None else ()
+    for status in sorted({*operation.errors, *implied}):
         found.setdefault(
             str(status),
             {"description": HTTPStatus(status).phrase, "content": {"application/json": {"schema": _ERROR_REF}}},

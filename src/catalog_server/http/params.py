@@ -61,6 +61,16 @@ def parse_token(request: Request) -> tuple[str, str]:
     return _TOKENS[0], ""
 
 
+def parse_lenient_size(request: Request, default: int, maximum: int) -> int:
+    """A page size where what is no positive number means the default (spec http-api.md 0.4)."""
+    return parse_page_size(request, ListRules(page_size=default, max_page_size=maximum, lenient_page_size=True))
+
+
+def parse_flag(request: Request, name: str) -> bool:
+    """`true` or `false`; false when it is not given."""
+    return parse_choice(request, name, ("true", "false"), "false") == "true"
+
+
 def parse_text(request: Request, name: str) -> str:
     """A text of bounded length."""
     text = request.first(name)

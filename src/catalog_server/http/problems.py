@@ -44,7 +44,15 @@ class TenantForbidden(errors.Forbidden):
     """The request names a tenant outside the allowed list."""
 
 
-_WORDS: dict[type[errors.CatalogError], str] = {TenantRejected: "bad_request", TenantForbidden: "forbidden"}
+class NotAllowed(errors.Forbidden):
+    """The caller may not do this; clients compare the word `forbidden`."""
+
+
+_WORDS: dict[type[errors.CatalogError], str] = {
+    TenantRejected: "bad_request",
+    TenantForbidden: "forbidden",
+    NotAllowed: "forbidden",
+}
 
 
 def problems(following: Handler) -> Handler:

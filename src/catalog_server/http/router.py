@@ -27,6 +27,8 @@ class Operation:
     responses: Mapping[int, Mapping[str, Any] | None] = field(default_factory=dict)
     """Status -> schema of the body; None: no body described. Errors are added by openapi.py."""
     errors: tuple[int, ...] = ()
+    body: Mapping[str, Any] | None = None
+    """Schema of the JSON body that the route takes."""
     content_type: str = "application/json"
 
 
@@ -43,6 +45,7 @@ class Route:
     is_probe: bool = False
     """A probe bypasses every middleware (architecture.md 8)."""
     needs_tenant: bool = True
+    needs_operator: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catalog_server.catalog.configuration import Configuration
+from catalog_server.catalog.control import SourceControl
+from catalog_server.catalog.fetcher import Fetcher
 from catalog_server.catalog.follower import Indexes
 from catalog_server.catalog.links import Links
+from catalog_server.catalog.loader import Loader
+from catalog_server.catalog.overlays import Overlays
 from catalog_server.catalog.reader import Reader
+from catalog_server.catalog.refreshes import Refreshes
 from catalog_server.catalog.registry import Registry
+from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.health import Health
+from catalog_server.jobs.queue import Queue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +47,12 @@ class Services:
     tenancy_mode: str
     namespaces: Sequence[str]
     response_cache_bytes: int
+    honours_role_header: bool
+    control: SourceControl
+    refreshes: Refreshes
+    schedule: Schedule
+    loader: Loader
+    fetcher: Fetcher
+    overlays: Overlays
+    queue: Queue | None
+    """None where refreshes are not jobs."""

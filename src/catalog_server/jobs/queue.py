@@ -158,6 +158,11 @@ class Queue:
             job = sql.read_job(connection, scope, job.id) or job
         return job, job.id == job_id
 
+    def find_live(self, scope: Scope, plugin: str, source_id: str | None) -> Job | None:
+        """The queued or running job for this refresh."""
+        with reading(self._engine) as connection:
+            return sql.read_live(connection, scope, idempotency_key(scope, plugin, source_id))
+
     def get(self, scope: Scope, job_id: str) -> Job:
         """Raises NotFound, also for a job of another namespace."""
         if _is_job_id(job_id):

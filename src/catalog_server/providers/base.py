@@ -60,6 +60,11 @@ class FileAccess(Protocol):
 class Provider(Protocol):
     """Fetches the files of one source. References to secrets in `properties` are resolved before."""
 
+    is_remote: bool
+    """Whether a fetch may take longer than reading a file."""
+    takes_globs: bool
+    """Whether it applies the source's globs itself; they then come as `includedModels` and `excludedModels`."""
+
     def check(self, properties: Mapping[str, Any], files: FileAccess) -> None:
         """Judge the properties without fetching anything. Raises Invalid."""
         ...

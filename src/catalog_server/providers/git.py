@@ -30,6 +30,9 @@ class GitProvider:
     `protocols` beyond PROTOCOLS: `http`, which shows passwords to the network.
     """
 
+    is_remote = True
+    takes_globs = False
+
     def __init__(
         self,
         mirrors: Path,

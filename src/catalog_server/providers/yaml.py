@@ -16,6 +16,9 @@ _PATH_KEYS = ("yamlCatalogPath", "path")
 class YAMLProvider:
     """Reads `properties.yamlCatalogPath` (or `path`), or takes `properties.content`."""
 
+    is_remote = False
+    takes_globs = False
+
     def check(self, properties: Mapping[str, Any], files: FileAccess) -> None:
         if self._content(properties) is None:
             files.resolve(self._path(properties))

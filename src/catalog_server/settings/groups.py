@@ -89,7 +89,7 @@ class Paths:
     data_roots: tuple[Path, ...] = active("CATALOG_DATA_ROOTS", "", PATHS, "Folders that sources may read files from.")
     """An allow-list: a source must not read any file of the host. Unset: the folder of each sources file, `plugins` and
     `sample-repos` beside it, /plugins and /sample-repos, which fits the shipped layout."""
-    secrets_dir: Path | None = later("CATALOG_SECRETS_DIR", "", OPTIONAL_PATH, "Folder with secrets as <name>/<key>.")
+    secrets_dir: Path | None = active("CATALOG_SECRETS_DIR", "", OPTIONAL_PATH, "Folder with secrets as <name>/<key>.")
     """Unset: secret references cannot be resolved from files. There is no folder that is safe to assume."""
 
 
@@ -101,6 +101,38 @@ class Limits:
         "CATALOG_MAX_FILE_BYTES", "33554432", whole(1, 2**31, "bytes"), "Largest data file that is read."
     )
     """Bytes. 32 MiB is far above hand-written catalogs and fits the memory limit of the manifests."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Providers:
+    """What sources may reach beyond the data roots."""
+
+    allowed_networks: tuple[Network, ...] = active(
+        "CATALOG_ALLOWED_NETWORKS", "", NETWORKS, "Private networks that http and hf sources may fetch from."
+    )
+    """Empty: public addresses only. Whoever may add a source must not reach what only this host can reach."""
+    secret_namespaces: tuple[str, ...] = active(
+        "CATALOG_SECRET_NAMESPACES", "", NAMESPACES, "Further namespaces whose secrets sources may refer to (k8s mode)."
+    )
+    """Empty: only CATALOG_CONFIG_NAMESPACE. The service account may be able to read more than a source should."""
+    hf_api_key: Secret = active("HF_API_KEY", "", SECRET, "Token for huggingface.co, of sources that name it.")
+    """Empty: anonymous. Sources refer to it by `apiKeyEnvVar`; a SecretRef in `token` is the better way."""
+    hf_token: Secret = active("HF_TOKEN", "", SECRET, "The same under the name that other tools use.")
+    """Empty: anonymous."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kubernetes:
+    """Where the Kubernetes API is."""
+
+    service_host: str = active("KUBERNETES_SERVICE_HOST", "", TEXT, "Host of the API, as a pod finds it.")
+    """Kubernetes sets it; empty outside of a cluster."""
+    service_port: str = active("KUBERNETES_SERVICE_PORT", "", TEXT, "Port of the API, as a pod finds it.")
+    """Kubernetes sets it."""
+    api_url: str = active(
+        "CATALOG_KUBERNETES_URL", "", TEXT, "URL of the API instead, such as that of `kubectl proxy`."
+    )
+    """Empty: the API of the cluster that the pod runs in. For development."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,18 +169,22 @@ class Migration:
 class ConfigStore:
     """Where changes of the source configuration are kept."""
 
-    mode: Literal["file", "k8s", "none"] = later(
+    mode: Literal["file", "k8s", "none"] = active(
         "CATALOG_CONFIG_STORE_MODE --config-store", "file", choice("file", "k8s", "none"), "Where changes are kept."
     )
     """`file` writes the source file back, `k8s` a ConfigMap, `none` keeps nothing."""
-    namespace: str = later("CATALOG_CONFIG_NAMESPACE", "default", NAMESPACE, "Namespace of ConfigMap and secrets.")
+    namespace: str = active("CATALOG_CONFIG_NAMESPACE", "default", NAMESPACE, "Namespace of ConfigMap and secrets.")
     """`default` is what existing installations rely on; set it to the namespace of the pod."""
-    configmap_name: str = later(
+    configmap_name: str = active(
         "CATALOG_CONFIG_CONFIGMAP_NAME", "catalog-sources", KUBERNETES_NAME, "ConfigMap to use."
     )
     """The name in the shipped manifests."""
-    configmap_key: str = later("CATALOG_CONFIG_CONFIGMAP_KEY", "sources.yaml", KUBERNETES_KEY, "Key in the ConfigMap.")
+    configmap_key: str = active("CATALOG_CONFIG_CONFIGMAP_KEY", "sources.yaml", KUBERNETES_KEY, "Key in the ConfigMap.")
     """The name that the file has when the ConfigMap is mounted."""
+    reconcile_seconds: int = active(
+        "CATALOG_RECONCILE_INTERVAL_SECONDS", "30", SECONDS, "How often the store is looked at for changes of others."
+    )
+    """Seconds, give or take a tenth, so that replicas do not ask all at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,7 +219,7 @@ class Authentication:
     )
     """`header` (X-User-Role) can be forged: for development, or behind a proxy that sets it. Until `jwt` is there,
     asking for it stops the start."""
-    allow_header: bool = later("CATALOG_ALLOW_HEADER_AUTH", "false", BOOLEAN, "Header mode beyond loopback.")
+    allow_header: bool = active("CATALOG_ALLOW_HEADER_AUTH", "false", BOOLEAN, "Header mode beyond loopback.")
     """Off: a forgeable role on a reachable port has to be asked for."""
     trusted_proxies: tuple[Network, ...] = later(
         "CATALOG_TRUSTED_PROXIES", "", NETWORKS, "Peers whose X-Remote-* count."
@@ -219,21 +255,21 @@ class Audit:
 class Jobs:
     """Refreshes in the background."""
 
-    enabled: bool = later("CATALOG_JOB_ENABLED", "true", BOOLEAN, "Refresh sources in background jobs.")
+    enabled: bool = active("CATALOG_JOB_ENABLED", "true", BOOLEAN, "Refresh sources in background jobs.")
     """On: a slow source must not hold a request."""
-    concurrency: int = later("CATALOG_JOB_CONCURRENCY", "3", whole(1, 256), "Jobs at the same time, per replica.")
+    concurrency: int = active("CATALOG_JOB_CONCURRENCY", "3", whole(1, 256), "Jobs at the same time, per replica.")
     """Jobs wait for the network most of the time; three leave CPU for requests."""
-    max_retries: int = later("CATALOG_JOB_MAX_RETRIES", "3", whole(0, 100), "Attempts per refresh job.")
+    max_retries: int = active("CATALOG_JOB_MAX_RETRIES", "3", whole(0, 100), "Attempts per refresh job.")
     """0 is allowed. Three outlive a short outage without hiding a lasting one."""
-    poll_interval_seconds: int = later(
+    poll_interval_seconds: int = active(
         "CATALOG_JOB_POLL_INTERVAL_SECONDS", "5", SECONDS, "Pause between looks for jobs."
     )
     """Seconds. Short enough to feel prompt, long enough to be no load."""
-    claim_timeout_minutes: int = later(
+    claim_timeout_minutes: int = active(
         "CATALOG_JOB_CLAIM_TIMEOUT_MINUTES", "10", whole(1, 10_080, "minutes"), "When a running job counts as stuck."
     )
     """Minutes. Longer than any healthy refresh."""
-    retention_days: int = later("CATALOG_JOB_RETENTION_DAYS", "7", DAYS, "How long finished jobs are kept.")
+    retention_days: int = active("CATALOG_JOB_RETENTION_DAYS", "7", DAYS, "How long finished jobs are kept.")
     """Days. A week covers a weekend."""
 
 
@@ -311,6 +347,8 @@ class Settings:
     logging: Logging
     paths: Paths
     limits: Limits
+    providers: Providers
+    kubernetes: Kubernetes
     database: Database
     migration: Migration
     config_store: ConfigStore

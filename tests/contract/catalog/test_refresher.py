@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from catalog_server.catalog import read_apart
+from catalog_server.catalog.fetcher import Fetcher
 from catalog_server.catalog.follower import Follower, Indexes
 from catalog_server.catalog.reader import Reader
 from catalog_server.catalog.records import ReadJob, SourceFile, read_records
@@ -27,6 +28,7 @@ from catalog_server.providers.yaml import YAMLProvider
 from catalog_server.scope import DEFAULT_SCOPE
 from catalog_server.sources.config import Source
 from catalog_server.sources.paths import Roots
+from catalog_server.sources.secrets import NoSecrets
 from tests.databases import sqlite_database
 from tests.factories import open_store
 
@@ -54,10 +56,13 @@ class Desk:
         self.refresher = Refresher(
             writer=Writer(self.engine),
             statuses=self.statuses,
-            providers={"yaml": YAMLProvider()},
-            roots=Roots((self.folder,)),
-            base=self.folder,
-            max_file_bytes=1 << 24,
+            fetcher=Fetcher(
+                providers={"yaml": YAMLProvider()},
+                secrets=NoSecrets(),
+                roots=Roots((self.folder,)),
+                base=self.folder,
+                max_file_bytes=1 << 24,
+            ),
         )
         self.indexes = Indexes(REGISTRY)
         self.follower = Follower(self.engine, REGISTRY, self.indexes)
@@ -76,7 +81,7 @@ class Desk:
         """Write the file where a text is given, and refresh its source."""
         if text is not None:
             self.write(text)
-        return self.refresher.refresh(KNOWLEDGE, self.source(**given))
+        return self.refresher.refresh(KNOWLEDGE, self.source(**given)).status
 
     def names(self) -> list[str]:
         self.follower.catch_up()
@@ -231,8 +236,8 @@ def test_source_when_removed_then_nothing_of_it_is_left(desk: Desk) -> None:
         ({"properties": {}}, "required: the path"),
         ({"properties": {"yamlCatalogPath": 5}}, "must be the path of a file"),
         ({"properties": {"yamlCatalogPath": "."}}, "not a regular file"),
-        ({"type": "git"}, "source type 'git' is not one that knowledge takes: yaml"),
-        ({"type": "ftp"}, "source type 'ftp'"),
+        ({"type": "hf"}, 'unsupported source type "hf"; supported types are yaml, git and http'),
+        ({"type": "ftp"}, 'unsupported source type "ftp"'),
         ({"properties": {"yamlCatalogPath": "k.yaml", "excludedModels": "x"}}, "must be a list of text"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from catalog_server.catalog import sql
+from catalog_server.catalog.overlays import overlay_uid
 from catalog_server.db.engine import reading, writing
 from catalog_server.db.tables import changes, metadata
 from catalog_server.scope import Scope
@@ -49,7 +50,7 @@ def rows_of(store: Store, scope: Scope) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
-TABLES = ("entities", "entity_children", "generations", "changes", "catalog_refresh_status")
+TABLES = ("entities", "entity_children", "generations", "changes", "catalog_refresh_status", "catalog_overlays")
 
 
 @pytest.fixture
@@ -58,6 +59,8 @@ def shared(store: Store) -> Store:
     for scope in (OURS, THEIRS):
         store.write([{"name": name, "parts": [{"size": 1}]} for name in "abc"], scope=scope)
         store.write([{"name": name, "parts": [{"size": 1}]} for name in "ab"], scope=scope)
+        with writing(store.engine) as connection:
+            sql.write_overlay(connection, scope, GADGETS.name, {**overlay_values(), "tags": f'["{scope.namespace}"]'})
     return store
 
 
@@ -94,9 +97,23 @@ def arguments_of(function: Callable[..., Any], store: Store) -> dict[str, Any]:
         "ids": theirs_children if is_on_children else theirs,
         "child_id": theirs_children[0],
         "before": NOW * 10,
-        "values": status_values() if "status" in function.__name__ else {"document": "{}"},
+        "name": "a",
+        "uid": overlay_uid("s", "a"),
+        "entity_id": theirs[0],
+        "values": values_for(function.__name__),
     }
     return {name: known[name] for name in inspect.signature(function).parameters if name not in ("connection", "scope")}
+
+
+def values_for(function: str) -> dict[str, Any]:
+    if "status" in function:
+        return status_values()
+    return overlay_values() if "overlay" in function else {"document": "{}"}
+
+
+def overlay_values() -> dict[str, Any]:
+    common = {"entity_kind": GADGETS.kind.name, "entity_uid": overlay_uid("s", "a"), "source_id": "s"}
+    return {**common, "entity_name": "a", "tags": "[]", "annotations": "{}", "updated_at": NOW}
 
 
 def entity_values(name: str) -> dict[str, Any]:
@@ -141,6 +158,7 @@ def test_function_when_called_for_one_namespace_then_neither_shows_nor_changes_a
     assert rows_of(shared, THEIRS) == before
     foreign, own = known_ids(shared, THEIRS), known_ids(shared, OURS)
     assert not set(ids_in(answer)) & (foreign - own)
+    assert THEIRS.namespace not in repr(answer)
 
 
 def test_namespaces_when_they_hold_equal_names_then_do_not_meet(store: Store) -> None:

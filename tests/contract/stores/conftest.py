@@ -56,7 +56,7 @@ def sources_file(tmp_path: Path) -> Path:
 
 def _open_home(request: pytest.FixtureRequest) -> Home:
     if request.param == "none":
-        memory = MemoryStore(FIRST)
+        memory = MemoryStore(lambda: FIRST)
         return Home(lambda: memory, 1024 * 1024, 0)
     if request.param == "file":
         path = request.getfixturevalue("sources_file")

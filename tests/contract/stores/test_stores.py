@@ -95,7 +95,7 @@ def test_fresh_store_then_writable_and_described(home: Home) -> None:
 
 
 def test_memory_then_no_revisions_and_no_rollback() -> None:
-    store = MemoryStore(FIRST)
+    store = MemoryStore(lambda: FIRST)
     save(store, b"second")
     assert store.list_revisions() == []
     with pytest.raises(Invalid, match="mode is none"):

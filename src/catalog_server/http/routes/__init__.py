@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from catalog_server.http.router import Route
+from catalog_server.http.routes.actions import action_routes
 from catalog_server.http.routes.discovery import discovery_routes
 from catalog_server.http.routes.entities import entity_routes
 from catalog_server.http.routes.health import health_routes
 from catalog_server.http.routes.home import home_routes
+from catalog_server.http.routes.management import management_routes
 from catalog_server.http.routes.models import model_routes
+from catalog_server.http.routes.refreshes import job_routes, refresh_routes
 from catalog_server.http.routes.sources import source_routes
 from catalog_server.http.routes.spec import spec_routes
 from catalog_server.http.routes.tenancy import tenancy_routes
@@ -16,10 +19,13 @@ from catalog_server.http.services import Services
 
 def build_routes(services: Services) -> list[Route]:
     """Every route of this process."""
-    routes = [*health_routes(services), *discovery_routes(services), *tenancy_routes(services)]
+    routes = [*health_routes(services), *discovery_routes(services), *tenancy_routes(services), *job_routes(services)]
     for plugin in services.registry:
         routes += entity_routes(services, plugin)
         routes += source_routes(services, plugin)
+        routes += management_routes(services, plugin)
+        routes += refresh_routes(services, plugin)
+        routes += action_routes(services, plugin)
         if plugin.kind.slashes_in_names:
             routes += model_routes(services, plugin)
     routes += home_routes(services)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from catalog_server.catalog.capabilities import capabilities_v1, capabilities_v2, cli_hints, ui_hints
+from catalog_server.catalog.capabilities import capabilities_v1, capabilities_v2, cli_hints, management, ui_hints
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.errors import NotFound
 from catalog_server.http.discovery_cache import DiscoveryCache
@@ -40,6 +40,7 @@ _PLUGIN = {
         "entityKinds": {"type": "array", "items": _TEXT},
         "capabilities": {"type": "object"},
         "capabilitiesV2": _CAPABILITIES,
+        "management": {"type": "object"},
         "uiHints": {"type": "object"},
         "cliHints": {"type": "object"},
     },
@@ -103,6 +104,7 @@ def describe(plugin: Plugin) -> dict[str, Any]:
         "entityKinds": [plugin.kind.name],
         "capabilities": capabilities_v1(plugin),
         "capabilitiesV2": capabilities_v2(plugin),
+        "management": management(plugin),
         "uiHints": ui_hints(plugin),
         "cliHints": cli_hints(plugin),
     }

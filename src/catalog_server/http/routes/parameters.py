@@ -44,6 +44,10 @@ SOURCE_ID = parameter("sourceId", "The source, where several have an entity of t
 VIEW = choice_parameter("view", "`asset` gives the universal asset envelope.", "native", "asset")
 
 
+CONFIRM_REMOVAL = choice_parameter(
+    "confirmRemoval", "Let the refresh remove more than half of a source.", "true", "false"
+)
+
 # An empty value counts as not given.
 _STRICT_SIZE = {"anyOf": [{"type": "integer", "minimum": 1}, {"enum": [""]}]}
 

@@ -5,7 +5,6 @@ Properties are not shown here: they are the operators' business.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from catalog_server.catalog.plugin import Plugin
@@ -25,6 +24,7 @@ from catalog_server.http.routes.parameters import (
 )
 from catalog_server.http.schemas import page_schema
 from catalog_server.http.services import Services
+from catalog_server.http.source_documents import source_info, state_of
 from catalog_server.sources.config import Source
 
 _PAGING = (STRICT_SORT_ORDER, page_size(RULES), PAGE_TOKEN, NEXT_PAGE_TOKEN)
@@ -36,7 +36,7 @@ _ITEM = {
         "name": {"type": "string"},
         "enabled": {"type": "boolean"},
         "labels": {"type": "array", "items": {"type": "string"}},
-        "status": {"enum": ["available", "error", "disabled", "loading"]},
+        "status": {"enum": ["available", "partially-available", "error", "disabled", "loading"]},
         "error": {"type": ["string", "null"]},
     },
 }
@@ -80,7 +80,7 @@ def _list_sources(services: Services, plugin: Plugin, request: Request) -> Respo
     statuses = [(source, services.statuses.get(key_of(plugin, source))) for source in shown]
     document = {
         "items": [_item(source, status) for source, status in statuses],
-        "sources": [_info(source, status) for source, status in statuses],
+        "sources": [source_info(source, status) for source, status in statuses],
         "count": len(statuses),
         **envelope,
     }
@@ -111,60 +111,8 @@ def _item(source: Source, status: SourceStatus | None) -> dict[str, Any]:
         "name": source.name,
         "enabled": source.enabled,
         "labels": list(source.labels),
-        "status": _state(source, status),
+        "status": state_of(source, status),
         "error": status.last_error if status is not None and status.state == "error" else None,
         "includedModels": list(source.included),
         "excludedModels": list(source.excluded),
     }
-
-
-def _info(source: Source, status: SourceStatus | None) -> dict[str, Any]:
-    """SourceInfo of spec http-api.md 1.5.1."""
-    document: dict[str, Any] = {
-        "id": source.id,
-        "name": source.name,
-        "type": source.type,
-        "enabled": source.enabled,
-    }
-    if source.labels:
-        document["labels"] = list(source.labels)
-    shown: dict[str, Any] = {"state": _state(source, status), "entityCount": status.entity_count if status else 0}
-    if status is not None:
-        shown |= _times_and_reasons(status)
-    return {**document, "status": shown}
-
-
-def _times_and_reasons(status: SourceStatus) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    if status.last_refresh_time is not None:
-        shown["lastRefreshTime"] = format_time(status.last_refresh_time)
-    if status.last_refresh_status:
-        shown["lastRefreshStatus"] = status.last_refresh_status
-    if status.last_refresh_summary:
-        shown["lastRefreshSummary"] = status.last_refresh_summary
-    if status.last_error:
-        shown["error"] = status.last_error
-    if status.problems:
-        shown["problems"] = [
-            {
-                "severity": one.severity,
-                "message": one.message,
-                "file": one.file,
-                "line": one.line,
-                **({"field": one.field} if one.field else {}),
-                **({"name": one.name} if one.name else {}),
-            }
-            for one in status.problems
-        ]
-    return shown
-
-
-def _state(source: Source, status: SourceStatus | None) -> str:
-    if not source.enabled:
-        return "disabled"
-    return "loading" if status is None or status.state == "disabled" else status.state
-
-
-def format_time(milliseconds: int) -> str:
-    """RFC 3339 in UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,18 @@ def replace_file(path: Path, data: bytes, *, like: os.stat_result | None, at_ste
 
     Returns when the bytes are on the disk, not just on their way.
     """
+    with staged_file(path, data, like=like, at_step=at_step) as put_in_place:
+        put_in_place()
+
+
+@contextmanager
+def staged_file(
+    path: Path, data: bytes, *, like: os.stat_result | None, at_step: AtStep = no_step
+) -> Iterator[Callable[[], None]]:
+    """The same in two steps: `data` is on the disk beside `path`, and the yielded function puts it in place.
+
+    When the function was not called, or failed, at the end of the context, nothing is left behind.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f"{_PREFIX}{path.name}-", suffix=_SUFFIX, dir=path.parent)
     try:
         try:
@@ -42,13 +54,16 @@ def replace_file(path: Path, data: bytes, *, like: os.stat_result | None, at_ste
         finally:
             os.close(descriptor)
         at_step("temp-synced")
-        os.replace(name, path)
-    except BaseException:
+
+        def put_in_place() -> None:
+            os.replace(name, path)
+            at_step("renamed")
+            sync_folder(path.parent)
+
+        yield put_in_place
+    finally:
         with suppress(OSError):
-            os.unlink(name)
-        raise
-    at_step("renamed")
-    sync_folder(path.parent)
+            os.unlink(name)  # gone already when it was put in place
 
 
 def remove_leftovers(path: Path) -> None:

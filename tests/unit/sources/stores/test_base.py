@@ -16,7 +16,7 @@ class Contested(MemoryStore):
     """Somebody else saves before each of the first `times` saves."""
 
     def __init__(self, times: int) -> None:
-        super().__init__(b"start")
+        super().__init__(lambda: b"start")
         self.times = times
         self.attempts = 0
 

@@ -1,0 +1,107 @@
+"""The parts that sources are made of: where their configuration is kept, who fetches them, where secrets come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from catalog_server.catalog.configuration import ConfigReader
+from catalog_server.catalog.fetcher import Fetcher
+from catalog_server.catalog.registry import Registry
+from catalog_server.errors import Invalid, Unavailable
+from catalog_server.kube.access import access_by_url, access_in_cluster
+from catalog_server.kube.client import KubeClient
+from catalog_server.providers.base import Provider
+from catalog_server.providers.git import GitProvider
+from catalog_server.providers.yaml import YAMLProvider
+from catalog_server.settings import Settings
+from catalog_server.sources.paths import Roots, default_roots, read_file
+from catalog_server.sources.secrets import FolderSecrets, KubernetesSecrets, NoSecrets, SecretSource
+from catalog_server.sources.stores.base import Store
+from catalog_server.sources.stores.file import FileStore
+from catalog_server.sources.stores.kubernetes import ConfigMapStore, Place
+from catalog_server.sources.stores.none import MemoryStore
+
+log = structlog.get_logger(__name__)
+
+
+def open_cluster(settings: Settings) -> KubeClient | None:
+    """The Kubernetes API, where there is one. Raises Invalid when the configuration store needs it and it is not."""
+    given = settings.kubernetes
+    try:
+        if given.api_url:
+            return KubeClient(access_by_url(given.api_url))
+        if given.service_host:
+            return KubeClient(access_in_cluster(given.service_host, given.service_port))
+    except (Invalid, Unavailable) as error:
+        if settings.config_store.mode == "k8s":
+            raise Invalid(
+                f"CATALOG_CONFIG_STORE_MODE: 'k8s': {error.message}", field="CATALOG_CONFIG_STORE_MODE"
+            ) from error
+        log.warning("no access to the Kubernetes API", reason=error.message)
+        return None
+    if settings.config_store.mode == "k8s":
+        raise Invalid(
+            "CATALOG_CONFIG_STORE_MODE: 'k8s' needs a cluster; run in a pod, or set CATALOG_KUBERNETES_URL",
+            field="CATALOG_CONFIG_STORE_MODE",
+        )
+    return None
+
+
+def build_reader(settings: Settings, cluster: KubeClient | None, registry: Registry) -> ConfigReader:
+    """What reads the configuration: the store, and the files that are put over it."""
+    store = _build_store(settings, cluster)
+    problem = store.is_writable()
+    if problem is not None:
+        log.warning("the source configuration cannot be changed over the API", reason=problem)
+    return ConfigReader(store, settings.paths.sources[1:], [plugin.section_key for plugin in registry])
+
+
+def _build_store(settings: Settings, cluster: KubeClient | None) -> Store:
+    config, file = settings.config_store, settings.paths.sources[0].absolute()
+    try:
+        if config.mode == "k8s":
+            assert cluster is not None
+            place = Place(config.namespace, config.configmap_name, config.configmap_key)
+            return ConfigMapStore(cluster, place, initial=lambda: read_file(file))
+        return FileStore(file) if config.mode == "file" else MemoryStore(lambda: read_file(file), origin=str(file))
+    except Invalid as error:
+        raise Invalid(f"--sources: {file}: {error.reason}", field="--sources") from error
+
+
+def local_files(settings: Settings) -> tuple[Path, ...]:
+    """The files whose change is a change of the configuration."""
+    files = settings.paths.sources
+    return tuple(files[1:] if settings.config_store.mode == "k8s" else files)
+
+
+def build_fetcher(settings: Settings, cluster: KubeClient | None) -> Fetcher:
+    return Fetcher(
+        providers=_build_providers(settings),
+        secrets=_build_secrets(settings, cluster),
+        roots=_roots(settings),
+        base=settings.paths.sources[0].absolute().parent,
+        max_file_bytes=settings.limits.max_file_bytes,
+    )
+
+
+def _build_providers(settings: Settings) -> dict[str, Provider]:
+    return {"yaml": YAMLProvider(), "git": GitProvider(settings.paths.data_dir / "git")}
+
+
+def _build_secrets(settings: Settings, cluster: KubeClient | None) -> SecretSource:
+    if settings.paths.secrets_dir is not None:
+        return FolderSecrets(settings.paths.secrets_dir)
+    if cluster is None:
+        return NoSecrets()
+    allowed = settings.providers.secret_namespaces
+    return KubernetesSecrets(cluster, settings.config_store.namespace, allowed_namespaces=allowed)
+
+
+def _roots(settings: Settings) -> Roots:
+    """The folders that sources may read from: as set, else those that belong to each sources file."""
+    if settings.paths.data_roots:
+        return Roots(settings.paths.data_roots)
+    folders = [path for file in settings.paths.sources for path in default_roots(file).paths]
+    return Roots(tuple(dict.fromkeys(folders)))

@@ -1,0 +1,219 @@
+"""Judges a source that somebody wants to apply: the five layers of validation with what only this server knows.
+
+For: the provider layer (does the plugin take this type, are the properties right, do secrets resolve, is the file
+there), the content that comes along, and putting that content in place.
+Not for: the layers that need no server (sources/validation.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from catalog_server.catalog.fetcher import Fetcher, Unreachable
+from catalog_server.catalog.plugin import Plugin
+from catalog_server.catalog.records import ReadJob, SourceFile, read_records
+from catalog_server.errors import Invalid, Location, TooLarge, Unavailable
+from catalog_server.scope import DEFAULT_NAMESPACE, Scope
+from catalog_server.sources.config import ParsedConfig, ParsedSource, Source
+from catalog_server.sources.editing import CONTENT
+from catalog_server.sources.paths import WRITE_MAX_BYTES, read_file
+from catalog_server.sources.redaction import MARKER, restore
+from catalog_server.sources.stores.replacing import staged_file
+from catalog_server.sources.validation import CONTENT_FIELD, DetailedValidation, Finding, validate_source
+
+_SHOWN_CONTENT_FAULTS: Final = 20
+_GIVEN_KEYS: Final = ("id", "name", "type", "enabled", "labels", "includedItems", "excludedItems")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A source as somebody gives it, beside what the configuration says of it so far."""
+
+    scope: Scope
+    plugin: Plugin
+    given: Mapping[str, Any]
+    stored: ParsedSource | None
+    origin: str
+    path_id: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        scope: Scope,
+        plugin: Plugin,
+        given: Mapping[str, Any],
+        primary: ParsedConfig,
+        *,
+        path_id: str | None,
+        origin: str,
+    ) -> Candidate:
+        if path_id is not None and given.get("id") in (None, ""):
+            given = {**given, "id": path_id}
+        section = primary.sections.get(plugin.section_key)
+        sources = section.sources if section is not None else ()
+        wanted = (scope.namespace, given.get("id"))
+        stored = next((one for one in sources if (one.namespace or DEFAULT_NAMESPACE, one.id) == wanted), None)
+        return cls(scope, plugin, given, stored, origin, path_id)
+
+    @property
+    def id(self) -> str:
+        return str(self.given.get("id") or "")
+
+    @property
+    def content(self) -> str | None:
+        content = self._given_properties().get(CONTENT)
+        return content if isinstance(content, str) else None
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What the source's properties would be, with the stored value wherever the client sent the marker back."""
+        stored = dict(self.stored.properties or {}) if self.stored is not None else {}
+        if not isinstance(self.given.get("properties"), Mapping):
+            return stored
+        found: dict[str, Any] = restore(dict(self._given_properties()), stored)
+        found.pop(CONTENT, None)
+        return found
+
+    def fields(self) -> dict[str, Any]:
+        """What is written into the sources file. Only for a candidate that has passed."""
+        fields = {key: self.given[key] for key in _GIVEN_KEYS if self.given.get(key) is not None}
+        if self.given.get("properties") is not None:
+            fields["properties"] = self.properties
+        if self.scope.namespace != DEFAULT_NAMESPACE:
+            fields["namespace"] = self.scope.namespace
+        return fields
+
+    def source(self) -> Source:
+        """The source as it would be in force."""
+        stored = self.stored
+        included, excluded = self.given.get("includedItems"), self.given.get("excludedItems")
+        return Source(
+            id=self.id,
+            name=str(self.given.get("name") or ""),
+            type=str(self.given.get("type") or ""),
+            origin=stored.origin if stored is not None else self.origin,
+            location=Location(self.origin, 1),
+            properties=self.properties,
+            included=tuple(included) if included is not None else (stored and stored.included) or (),
+            excluded=tuple(excluded) if excluded is not None else (stored and stored.excluded) or (),
+            namespace=self.scope.namespace,
+        )
+
+    def _given_properties(self) -> Mapping[str, Any]:
+        properties = self.given.get("properties")
+        return properties if isinstance(properties, Mapping) else {}
+
+
+class Judge:
+    """Knows what a source of this server has to be like."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    def judge(self, candidate: Candidate) -> DetailedValidation:
+        """All that is wrong with it, layer by layer."""
+        return validate_source(
+            candidate.given,
+            check_content=lambda text: list(_content_faults(candidate.plugin, text)),
+            check_provider=lambda _: list(self._faults(candidate)),
+        )
+
+    def stage_content(self, candidate: Candidate) -> AbstractContextManager[Callable[[], None]]:
+        """Write the content beside the source's file; the function that is given puts it in place.
+
+        Raises:
+            Unavailable: the file cannot be written.
+        """
+        assert candidate.content is not None
+        return _staged(self.content_file(candidate), candidate.content.encode())
+
+    def content_file(self, candidate: Candidate) -> Path:
+        """The catalog file that content of this source goes to. Raises Invalid."""
+        source = candidate.source()
+        files = self._fetcher.files(source)
+        return files.resolve(str(source.properties.get("yamlCatalogPath") or source.properties.get("path") or ""))
+
+    def _faults(self, candidate: Candidate) -> Iterator[Finding]:
+        if candidate.path_id is not None and candidate.id != candidate.path_id:
+            yield Finding("id", f"the path names the source {candidate.path_id[:128]!r}", "id_mismatch")
+        if not all(isinstance(candidate.given.get(key), str) for key in ("id", "name", "type")):
+            return  # said by the layers before
+        marked = _find_marker(candidate.properties, "properties")
+        if marked is not None:
+            yield Finding(marked, f"{MARKER} stands for a stored value, and there is none", "redacted_value")
+            return
+        try:
+            self._fetcher.check(candidate.plugin, candidate.source())
+        except Unreachable as error:
+            yield Finding("properties", error.message, "secret_unresolved")
+        except Invalid as error:
+            yield Finding(error.field or "source", error.reason, error.code or "provider_error")
+            return
+        if candidate.content is not None:
+            yield from self._content_place_faults(candidate)
+
+    def _content_place_faults(self, candidate: Candidate) -> Iterator[Finding]:
+        if candidate.given.get("type") != "yaml" or candidate.stored is None:
+            problem = "content is only for a yaml source that exists: apply it with yamlCatalogPath first"
+            yield Finding(CONTENT_FIELD, problem, "content_unexpected")
+            return
+        try:
+            self.content_file(candidate)
+        except Invalid as error:
+            yield Finding(error.field or "properties.yamlCatalogPath", error.reason, error.code)
+
+
+def _content_faults(plugin: Plugin, text: str) -> Iterator[Finding]:
+    """What the plugin's kind says to the content, with the line of each fault."""
+    data = text.encode("utf-8", "surrogatepass")
+    job = ReadJob("content", (SourceFile("content", data),), (), (), {}, WRITE_MAX_BYTES)
+    try:
+        batch = read_records(plugin.kind, job)
+    except TooLarge as error:
+        yield Finding(CONTENT_FIELD, error.reason, "content_too_large")
+        return
+    except Invalid as error:
+        yield Finding(CONTENT_FIELD, f"unknown or invalid fields in content: {error.message}", "content_unknown_field")
+        return
+    for problem in [one for one in batch.problems if one.severity == "error"][:_SHOWN_CONTENT_FAULTS]:
+        where = f"line {problem.line}: {problem.field}: " if problem.field else f"line {problem.line}: "
+        message = f"unknown or invalid fields in content: {where}{problem.message}"
+        yield Finding(CONTENT_FIELD, message, "content_unknown_field")
+
+
+def _find_marker(value: Any, path: str) -> str | None:
+    """The path of a redacted value that nothing stored has replaced."""
+    if isinstance(value, Mapping):
+        children = [(f"{path}.{key}", child) for key, child in value.items()]
+    elif isinstance(value, list):
+        children = [(f"{path}[{index}]", child) for index, child in enumerate(value)]
+    else:
+        return path if isinstance(value, str) and MARKER in value else None
+    return next((found for where, child in children if (found := _find_marker(child, where)) is not None), None)
+
+
+@contextmanager
+def _staged(path: Path, data: bytes) -> Iterator[Callable[[], None]]:
+    def put(put_in_place: Callable[[], None]) -> None:
+        try:
+            put_in_place()
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    try:
+        if read_file(path) == data:
+            yield lambda: None
+            return
+        staging = staged_file(path, data, like=path.stat())
+        with staging as put_in_place:
+            yield lambda: put(put_in_place)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> Unavailable:
+    return Unavailable(f"the catalog file {path.name!r} cannot be written: {error.strerror or error}")

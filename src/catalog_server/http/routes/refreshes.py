@@ -1,0 +1,190 @@
+"""Refreshing sources, the jobs that do it, and how sources fare (spec http-api.md 1.6 and 1.10)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from catalog_server.catalog.plugin import Plugin
+from catalog_server.catalog.refresher import key_of
+from catalog_server.catalog.refreshes import RefreshResult
+from catalog_server.errors import Invalid
+from catalog_server.http.messages import Request, Response, json_response
+from catalog_server.http.params import parse_choice, parse_flag, parse_lenient_size, parse_text, parse_token
+from catalog_server.http.router import Operation, Route, decode_name
+from catalog_server.http.routes.entities import check_loaded
+from catalog_server.http.routes.management import Managed, mount
+from catalog_server.http.routes.parameters import CONFIRM_REMOVAL, PAGE_TOKEN, choice_parameter, parameter
+from catalog_server.http.schemas import DIAGNOSTICS_SCHEMA, JOB_LIST_SCHEMA, JOB_SCHEMA, QUEUED_SCHEMA, REFRESH_SCHEMA
+from catalog_server.http.services import Services
+from catalog_server.http.source_documents import diagnosed_source, format_time, refresh_document, source_error
+from catalog_server.jobs.job import Cursor, JobFilter, JobState, job_document
+from catalog_server.jobs.queue import Queue
+from catalog_server.query.tokens import binding_of, decode_token, encode_token
+
+JOBS = "/api/jobs/v1alpha1/refresh"
+_SIZE, _MAX_SIZE = 20, 100
+_WORD = {"type": "string", "maxLength": 1024}
+_LIST_PARAMETERS = (
+    parameter("plugin", "Name of a plugin.", _WORD),
+    parameter("sourceId", "A source; `_all` for refreshes of a whole plugin.", _WORD),
+    choice_parameter("state", "State of the job.", *map(str, JobState)),
+    parameter("requestedBy", "Who asked for it.", _WORD),
+    parameter("pageSize", "Jobs per page; 20 by default, at most 100.", {"type": "string"}),
+    PAGE_TOKEN,
+)
+
+
+def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
+    """Refresh and diagnostics of one plugin."""
+    tag = plugin.display_name
+
+    async def refresh(request: Request) -> Response:
+        check_loaded(services)
+        source_id = decode_name(request, "source_id") if "source_id" in request.params else None
+        confirm = parse_flag(request, "confirmRemoval")
+        done = await asyncio.to_thread(
+            services.refreshes.request, request.scope, plugin, source_id, request.user, confirm_removal=confirm
+        )
+        if isinstance(done, RefreshResult):
+            return json_response(refresh_document(done))
+        location = f"{JOBS}/{done.id}".encode()
+        return json_response({"status": "queued", "jobId": done.id}, 202, ((b"location", location),))
+
+    async def diagnose(request: Request) -> Response:
+        return json_response(await asyncio.to_thread(_diagnose, services, plugin, request))
+
+    responses = {202: QUEUED_SCHEMA} if services.queue is not None else {200: REFRESH_SCHEMA}
+    refreshing = Operation(
+        f"Refresh sources of {tag}", tag, (CONFIRM_REMOVAL,), responses, errors=(400, 404, 409, 429, 503)
+    )
+    diagnosing = Operation(f"How the sources of {tag} fare", tag, responses={200: DIAGNOSTICS_SCHEMA})
+    return mount(
+        plugin,
+        [
+            Managed("POST", "/refresh", refresh, refreshing, needs_operator=True),
+            Managed("POST", "/refresh/{source_id}", refresh, refreshing, needs_operator=True),
+            Managed("POST", "/sources/{source_id}/refresh", refresh, refreshing, needs_operator=True),
+            Managed("GET", "/diagnostics", diagnose, diagnosing),
+        ],
+    )
+
+
+def _diagnose(services: Services, plugin: Plugin, request: Request) -> dict[str, Any]:
+    sources = services.configuration.sources(request.scope, plugin)
+    found = [(one, services.statuses.get(key_of(plugin, one))) for one in sources]
+    times = [status.last_refresh_time for _, status in found if status is not None and status.last_refresh_time]
+    errors = [source_error(one, s) for one, s in found if s is not None and s.last_error and one.enabled]
+    document: dict[str, Any] = {
+        "pluginName": plugin.name,
+        "sources": [
+            diagnosed_source(plugin, one, status, services.schedule.next_at(plugin, one)) for one, status in found
+        ],
+        **({"lastRefresh": format_time(max(times))} if times else {}),
+        **({"errors": errors} if errors else {}),
+        "configVersion": services.configuration.store_version,
+        "persistence": _persistence(services),
+    }
+    reconciled = services.loader.reconciled
+    if reconciled is not None:
+        document["lastReconcile"] = {"time": format_time(reconciled.at), "result": reconciled.result} | (
+            {"error": reconciled.error} if reconciled.error else {}
+        )
+    if request.is_operator:
+        for shown, source in zip(document["sources"], sources, strict=True):
+            paths = services.fetcher.watched(source)
+            shown |= {"resolvedPath": str(paths[0])} if paths else {}
+    return document
+
+
+def _persistence(services: Services) -> dict[str, Any]:
+    """Whether a change would be kept, and if not, why."""
+    control = services.control
+    reason = control.read_only_reason
+    return {
+        "mode": control.mode,
+        "writable": reason is None,
+        "persistent": control.is_persistent,
+        **({"reason": reason} if reason is not None else {}),
+    }
+
+
+def job_routes(services: Services) -> list[Route]:
+    """The jobs of all plugins; nothing where refreshes are not jobs."""
+    queue = services.queue
+    if queue is None:
+        return []
+
+    async def list_jobs(request: Request) -> Response:
+        return await asyncio.to_thread(_list_jobs, queue, request)
+
+    async def get_job(request: Request) -> Response:
+        job = await asyncio.to_thread(queue.get, request.scope, decode_name(request, "job_id"))
+        return json_response(job_document(job))
+
+    async def cancel_job(request: Request) -> Response:
+        job = await asyncio.to_thread(queue.cancel, request.scope, decode_name(request, "job_id"))
+        status = "canceled" if job.state is JobState.CANCELED else "canceling"
+        return json_response({"status": status, "jobId": job.id})
+
+    canceled = {"type": "object", "required": ["status", "jobId"]}
+    tag = "jobs"
+    return [
+        Route(
+            JOBS,
+            list_jobs,
+            Operation(
+                "List refresh jobs, newest first", tag, _LIST_PARAMETERS, {200: JOB_LIST_SCHEMA}, errors=(400, 503)
+            ),
+            errors="text",
+        ),
+        Route(
+            f"{JOBS}/{{job_id}}",
+            get_job,
+            Operation("Get one refresh job", tag, responses={200: JOB_SCHEMA}, errors=(404, 503)),
+            errors="text",
+        ),
+        Route(
+            f"{JOBS}/{{job_id}}:cancel",
+            cancel_job,
+            Operation("Cancel a refresh job", tag, responses={200: canceled}, errors=(404, 409, 503)),
+            method="POST",
+            errors="text",
+            needs_operator=True,
+        ),
+    ]
+
+
+def _list_jobs(queue: Queue, request: Request) -> Response:
+    state = parse_choice(request, "state", tuple(map(str, JobState)), "")
+    names = ("plugin", "sourceId", "requestedBy")
+    plugin, source_id, requested_by = (parse_text(request, name) or None for name in names)
+    wanted = JobFilter(
+        plugin=plugin, source_id=source_id, state=JobState(state) if state else None, requested_by=requested_by
+    )
+    bound = binding_of(
+        request.scope.namespace, JOBS, *(text or "" for text in (plugin, source_id, state, requested_by))
+    )
+    page = queue.list_jobs(
+        request.scope,
+        wanted,
+        page_size=parse_lenient_size(request, _SIZE, _MAX_SIZE),
+        after=_cursor(request, bound),
+    )
+    token = "" if page.next is None else encode_token(page.next.requested_at, page.next.job_id, bound)
+    document = {
+        "jobs": [job_document(job) for job in page.jobs],
+        "nextPageToken": token,
+        "totalSize": page.total_size,
+    }
+    return json_response(document)
+
+
+def _cursor(request: Request, bound: str) -> Cursor | None:
+    name, token = parse_token(request)
+    if not token:
+        return None
+    requested_at, job_id = decode_token(token, bound, name)
+    if not isinstance(requested_at, int) or isinstance(requested_at, bool):
+        raise Invalid("not a page token of this list", field=name, code="page_token")
+    return Cursor(requested_at, job_id)
