@@ -27,8 +27,8 @@ The server describes itself: `GET /openapi.json` is the full document with the s
 routes, parameters and statuses. What `filterQuery` may say is in [query-language.md](query-language.md), the fields of
 each kind are in [kinds.md](kinds.md).
 
-Paths that take `GET` take `HEAD`, and all answer `OPTIONS` with what they allow. In `{name}` of a model, slashes may stand as
-they are or as `%2F`; everywhere else a name is one path segment.
+Paths that take `GET` take `HEAD`, and all answer `OPTIONS` with what they allow. In `{name}` of a model, slashes may
+stand as they are or as `%2F`; everywhere else a name is one path segment.
 
 ## Answers
 
