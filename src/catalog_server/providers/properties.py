@@ -30,13 +30,14 @@ class Properties:
         Invalid: there is a key that is neither in `known` nor one of SHARED_KEYS.
     """
 
-    def __init__(self, given: Mapping[str, Any], known: Collection[str]) -> None:
+    def __init__(self, given: Mapping[str, Any], known: Collection[str], within: str = "") -> None:
         self._given = given
+        self._within = f"{within}." if within else ""
         for key in given:
-            if key not in known and key not in SHARED_KEYS:
-                name = str(key)[:80]
+            if key not in known and (within or key not in SHARED_KEYS):
+                name = self._within + str(key)[:80]
                 raise Invalid(
-                    f'unknown property "{name}": {nearest_key(name, known)}',
+                    f'unknown property "{name}": {nearest_key(str(key)[:80], known)}',
                     field=f"properties.{name}",
                     code="unknown_field",
                 )
@@ -50,19 +51,20 @@ class Properties:
             return None
         if isinstance(value, bool | int | float):
             # YAML reads 1234567 or 1.0 as a number, which loses zeros: `str()` would not give back what was written.
-            raise wrong_type(key, "must be text; put it in quotes")
+            raise wrong_type(self._within + key, "must be text; put it in quotes")
         if not isinstance(value, str):
-            raise wrong_type(key, "must be text")
+            raise wrong_type(self._within + key, "must be text")
         if not value.strip():
-            raise wrong_value(key, "is empty")
+            raise wrong_value(self._within + key, "is empty")
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-            raise wrong_value(key, "holds control characters")
+            raise wrong_value(self._within + key, "holds control characters")
         return value
 
     def require_text(self, key: str, meaning: str) -> str:
         value = self.text(key)
         if value is None:
-            raise Invalid(f"{key!r} is required: {meaning}", field=f"properties.{key}", code="property_required")
+            name = self._within + key
+            raise Invalid(f"{name!r} is required: {meaning}", field=f"properties.{name}", code="property_required")
         return value
 
     def texts(self, key: str) -> tuple[str, ...] | None:
@@ -71,7 +73,7 @@ class Properties:
         if value is None or isinstance(value, str):
             return None if value is None else (value,)
         if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-            raise wrong_type(key, "must be text or a list of text")
+            raise wrong_type(self._within + key, "must be text or a list of text")
         return tuple(value)
 
     def flag(self, key: str, default: bool) -> bool:
@@ -79,15 +81,35 @@ class Properties:
         if value is None:
             return default
         if not isinstance(value, bool):
-            raise wrong_type(key, "must be true or false")
+            raise wrong_type(self._within + key, "must be true or false")
         return value
+
+    def count(self, key: str, default: int, most: int) -> int:
+        """A whole number from 1 to `most`."""
+        value = self._given.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise wrong_type(self._within + key, "must be a whole number")
+        if not 1 <= value <= most:
+            raise wrong_value(self._within + key, f"must be between 1 and {most}")
+        return value
+
+    def part(self, key: str, known: Collection[str]) -> Properties | None:
+        """A map inside the properties, with keys of its own."""
+        value = self._given.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise wrong_type(self._within + key, "must be a map")
+        return Properties(value, known, self._within + key)
 
     def duration(self, key: str, default: timedelta) -> timedelta:
         if self._given.get(key) is None:
             return default
         found = parse_duration(self.text(key) or "")
         if found is None:
-            raise wrong_value(key, "must be a duration of at most 30 days such as 30s, 5m or 1h30m")
+            raise wrong_value(self._within + key, "must be a duration of at most 30 days such as 30s, 5m or 1h30m")
         return found
 
     def secret(self, key: str) -> str | None:
@@ -96,20 +118,20 @@ class Properties:
         if value is None:
             return None
         if isinstance(value, Mapping):
-            raise wrong_type(key, "refers to a secret that was not resolved")
+            raise wrong_type(self._within + key, "refers to a secret that was not resolved")
         if not isinstance(value, str):
-            raise wrong_type(key, "must be text or a reference {name, key} to a secret")
+            raise wrong_type(self._within + key, "must be text or a reference {name, key} to a secret")
         value = value.strip()
         if not value:
-            raise wrong_value(key, "is an empty secret")
+            raise wrong_value(self._within + key, "is an empty secret")
         if "\0" in value:
-            raise wrong_value(key, "is a secret with a NUL character")
+            raise wrong_value(self._within + key, "is a secret with a NUL character")
         return value
 
     def one_line_secret(self, key: str) -> str | None:
         value = self.secret(key)
         if value is not None and not value.isprintable():
-            raise wrong_value(key, "is a secret with control characters")
+            raise wrong_value(self._within + key, "is a secret with control characters")
         return value
 
 
@@ -123,13 +145,16 @@ def parse_duration(text: str) -> timedelta | None:
     return found if found <= _LONGEST_DURATION else None
 
 
-def sync_interval(properties: Mapping[str, Any]) -> timedelta | None:
+def sync_interval(properties: Mapping[str, Any], alias: str = SYNC_INTERVAL_KEY) -> timedelta | None:
     """How often a remote source wants to be fetched; None for `0s`, which means only when asked.
 
     Raises:
-        Invalid: `syncInterval` is no duration.
+        Invalid: `syncInterval`, or its `alias`, is no duration, or both are given.
     """
-    found = Properties(properties, properties).duration(SYNC_INTERVAL_KEY, SYNC_INTERVAL_DEFAULT)
+    given = Properties(properties, properties)
+    if alias != SYNC_INTERVAL_KEY and given.has(alias) and given.has(SYNC_INTERVAL_KEY):
+        raise wrong_value(alias, f"means the same as {SYNC_INTERVAL_KEY!r}: give only one of them")
+    found = given.duration(alias if given.has(alias) else SYNC_INTERVAL_KEY, SYNC_INTERVAL_DEFAULT)
     return found or None
 
 

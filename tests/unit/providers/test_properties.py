@@ -47,6 +47,11 @@ def test_key_of_the_server_then_allowed() -> None:
         ({"authToken": 12345}, lambda p: p.secret("authToken"), "property_type", "must be text"),
         ({"authToken": " \n"}, lambda p: p.secret("authToken"), "property_invalid", "empty secret"),
         ({"authToken": "s3cr\net"}, lambda p: p.one_line_secret("authToken"), "property_invalid", "control"),
+        ({"deep": "5"}, lambda p: p.count("deep", 1, 9), "property_type", "whole number"),
+        ({"deep": True}, lambda p: p.count("deep", 1, 9), "property_type", "whole number"),
+        ({"deep": 10}, lambda p: p.count("deep", 1, 9), "property_invalid", "between 1 and 9"),
+        ({"deep": 0}, lambda p: p.count("deep", 1, 9), "property_invalid", "between 1 and 9"),
+        ({"deep": ["a"]}, lambda p: p.part("deep", ()), "property_type", "must be a map"),
         ({"authToken": "s3cr\0et"}, lambda p: p.secret("authToken"), "property_invalid", "NUL"),
     ],
 )
@@ -72,6 +77,24 @@ def test_good_values_then_given_back() -> None:
     assert properties.texts("path") == ("a",)
     assert Properties({"path": ["a", "b"]}, KNOWN).texts("path") == ("a", "b")
     assert properties.duration("timeout", timedelta(1)) == timedelta(seconds=90)
+    assert properties.count("repoUrl", 5, 9) == 5
+    assert Properties({"deep": 7}, KNOWN).count("deep", 5, 9) == 7
+
+
+def test_part_then_faults_name_the_way_to_it() -> None:
+    properties = Properties({"deep": {"x": 1}}, KNOWN)
+    assert properties.part("repoUrl", ()) is None
+    part = properties.part("deep", ("x", "y"))
+    assert part is not None
+    for read, message in (
+        (lambda: part.text("x"), "'deep.x' must be text; put it in quotes"),
+        (lambda: part.require_text("y", "a reason"), "'deep.y' is required: a reason"),
+        (lambda: properties.part("deep", ("y",)), 'unknown property "deep.x": did you mean "y"?'),
+    ):
+        with pytest.raises(Invalid) as caught:
+            read()
+        assert caught.value.message.startswith(message.partition(" did")[0])
+        assert (caught.value.field or "").startswith("properties.deep.")
 
 
 @pytest.mark.parametrize(
