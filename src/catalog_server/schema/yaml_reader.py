@@ -122,13 +122,15 @@ def _checked(data: bytes, file: str, limits: Limits) -> bytes:
         )
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # libyaml would read UTF-16 happily
         raise _syntax_error("the text is UTF-16; only UTF-8 is read", Location(file, 1))
-    if file.lower().endswith(".json"):
-        # JSON writes a character beyond U+FFFF as two \u escapes, YAML as one \U escape.
-        return _SURROGATE_PAIR.sub(_join_surrogates, data) if rb"\ud" in data or rb"\uD" in data else data
-    return data
+    return join_surrogates(data) if file.lower().endswith(".json") else data
 
 
-def _join_surrogates(match: re.Match[bytes]) -> bytes:
+def join_surrogates(data: bytes) -> bytes:
+    """JSON in the spelling of YAML: a character beyond U+FFFF is two \\u escapes there, and one \\U escape here."""
+    return _SURROGATE_PAIR.sub(_join_pair, data) if rb"\ud" in data or rb"\uD" in data else data
+
+
+def _join_pair(match: re.Match[bytes]) -> bytes:
     high, low = match.groups()
     if high is None:
         return match[0]
