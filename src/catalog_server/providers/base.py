@@ -70,7 +70,13 @@ class Provider(Protocol):
         ...
 
     def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
-        """Raises Invalid when the properties or the files are wrong, Unavailable when a remote cannot be reached."""
+        """Fetch all files of the source.
+
+        Raises:
+            Invalid: the properties or the files are wrong.
+            Unavailable: a remote cannot be reached.
+            RateLimited: a remote wants to be asked later.
+        """
         ...
 
     def watched(self, properties: Mapping[str, Any], files: FileAccess) -> tuple[Path, ...]:

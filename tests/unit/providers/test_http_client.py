@@ -1,0 +1,85 @@
+"""What answers mean: statuses, when to come back, and which validators can be trusted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.message import Message
+
+import pytest
+
+from catalog_server.errors import CatalogError, Invalid
+from catalog_server.providers.http_client import read_retry_after, read_validators, refusal
+
+NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+DATE = "Mon, 06 May 2024 07:08:09 GMT"
+EARLIER = "Mon, 06 May 2024 07:08:07 GMT"
+
+
+def head(**headers: str) -> Message:
+    message = Message()
+    for name, value in headers.items():
+        message[name.replace("_", "-")] = value
+    return message
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("0", 0),
+        ("120", 120),
+        ("999999999", 86400),
+        ("9" * 5000, None),
+        ("Mon, 06 May 2024 07:09:09 GMT", 60),
+        ("Mon, 06 May 2024 07:09:09 -0000", 60),
+        ("Sun, 05 May 2024 07:09:09 GMT", 0),
+        ("Mon, 06 May 2090 07:09:09 GMT", 86400),
+        ("Mon, 99 May 2024 07:09:09 GMT", None),
+    ],
+)
+def test_retry_after_then_seconds(given: str, seconds: float | None) -> None:
+    assert read_retry_after(head(Retry_After=given), NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, (None, None)),
+        ({"ETag": '"1"', "Last_Modified": EARLIER, "Date": DATE}, ('"1"', EARLIER)),
+        ({"ETag": 'W/"1"'}, ('W/"1"', None)),
+        ({"Last_Modified": EARLIER}, (None, EARLIER)),
+        ({"Last_Modified": DATE, "Date": DATE}, (None, None)),
+        ({"Last_Modified": "yesterday"}, (None, None)),
+        ({"ETag": '"1"', "Cache_Control": "private, No-Store"}, (None, None)),
+        ({"ETag": '"ä"'}, (None, None)),
+        ({"ETag": '"' + "x" * 2000 + '"'}, (None, None)),
+    ],
+)
+def test_validators_then_only_those_that_can_be_trusted(
+    headers: dict[str, str], expected: tuple[str | None, str | None]
+) -> None:
+    assert read_validators(head(**headers)) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        *((401, "auth_failed"), (403, "auth_failed"), (404, "not_found"), (410, "not_found")),
+        *((400, "status_unexpected"), (418, "status_unexpected"), (204, "status_unexpected")),
+        *((300, "status_unexpected"), (304, "status_unexpected"), (103, "status_unexpected")),
+    ],
+)
+def test_status_that_stays_then_invalid(status: int, code: str) -> None:
+    error = refusal(status, head(), "example.com", is_stripped=False)
+    assert isinstance(error, Invalid)
+    assert error.code == code
+    assert str(status) in error.message
+    assert "example.com" in error.message
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503, 599])
+def test_status_that_may_pass_then_no_final_error(status: int) -> None:
+    assert not isinstance(refusal(status, head(), "example.com", is_stripped=False), CatalogError)
