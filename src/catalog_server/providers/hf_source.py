@@ -1,0 +1,239 @@
+"""What the properties of an `hf` source say, checked: hub, token, wanted models, limits. Nothing is asked here.
+
+A source may be written by somebody who must not learn the server's own token nor reach its network, so the token goes
+to the public hub and to hosts that the settings name, and to no other (spec plugins.md 3.5, defect 38). hf_patterns.py
+has the rules of patterns, hf_address.py those of addresses.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import structlog
+
+from catalog_server.errors import Invalid
+from catalog_server.providers.hf_address import Network, check_address
+from catalog_server.providers.hf_patterns import (
+    FORMS,
+    ModelGlobs,
+    ModelPattern,
+    parse_model_pattern,
+    parse_organization,
+    restrict,
+)
+from catalog_server.providers.properties import SYNC_INTERVAL_KEY, Properties, wrong_type, wrong_value
+from catalog_server.settings.kinds import Secret
+
+PUBLIC_HOST: Final = "huggingface.co"
+DEFAULT_URL: Final = f"https://{PUBLIC_HOST}"
+TOKEN_VARIABLES: Final = ("HF_API_KEY", "HF_TOKEN")
+DEFAULT_TOKEN_VARIABLE: Final = "HF_API_KEY"  # noqa: S105 (the name of a variable)
+KNOWN_KEYS: Final = (
+    *("url", "apiKeyEnvVar", "token", "includedModels", "excludedModels", "allowedOrganization", "maxModels"),
+    *(SYNC_INTERVAL_KEY, "timeout"),
+)
+SYNC_INTERVAL_DEFAULT: Final = timedelta(hours=24)
+DEFAULT_MAX_MODELS: Final = 500
+MOST_MODELS: Final = 10_000
+"""Also for `maxModels: 0`: what a hub says must not be able to fill the memory."""
+DEFAULT_TIMEOUT: Final = timedelta(minutes=5)
+"""For a full source: five pages of 100 models, and 500 readmes one after the other at about a third of a second."""
+LONGEST_TIMEOUT: Final = timedelta(minutes=30)
+_LONGEST_URL: Final = 2048
+_PORTS: Final = {"https": 443, "http": 80}
+_TOKEN: Final = re.compile(r"hf_[!-~]{1,500}")
+_LOCATION: Final = re.compile(
+    r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HubPolicy:
+    """What the operator allows all `hf` sources. Hosts are names without port."""
+
+    token_hosts: frozenset[str] = frozenset()
+    http_hosts: frozenset[str] = frozenset()
+    allowed_networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a hub answers. `prefix` is the part of the path before `/api`, for hubs behind a proxy of artifacts."""
+
+    scheme: str
+    host: str
+    port: int
+    prefix: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Host, and port where it is not the usual one."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    endpoint: Endpoint
+    patterns: tuple[ModelPattern, ...]
+    excluded: ModelGlobs
+    organization: str | None
+    max_models: int
+    timeout_seconds: float
+    token_field: str
+    token: str | None = field(default=None, repr=False)
+
+
+def read_hub_source(
+    given: Mapping[str, Any], policy: HubPolicy, environment_tokens: Mapping[str, Secret | str]
+) -> HubSource:
+    """Raises Invalid for the first property that is wrong."""
+    properties = Properties(given, KNOWN_KEYS)
+    sync_interval(given)  # wrong here means wrong in the source's status, not only in the schedule
+    endpoint = _read_endpoint(properties.text("url") or DEFAULT_URL, policy)
+    organization = properties.text("allowedOrganization")
+    if organization is not None:
+        organization = parse_organization(organization, "properties.allowedOrganization")
+    timeout = properties.duration("timeout", DEFAULT_TIMEOUT)
+    if not timedelta(0) < timeout <= LONGEST_TIMEOUT:
+        raise wrong_value("timeout", f"must be between 1s and {LONGEST_TIMEOUT.seconds // 60}m")
+    token_field, token = _read_token(properties, endpoint, policy, environment_tokens)
+    return HubSource(
+        endpoint,
+        _read_patterns(properties, organization),
+        _read_excluded(properties, organization),
+        organization,
+        _read_max_models(given.get("maxModels")),
+        timeout.total_seconds(),
+        token_field,
+        token,
+    )
+
+
+def sync_interval(given: Mapping[str, Any]) -> timedelta | None:
+    """A day unless the source says otherwise: models change seldom, and a hub counts what it is asked.
+
+    None for `0s`, which means only when asked. Raises Invalid.
+    """
+    return Properties(given, given).duration(SYNC_INTERVAL_KEY, SYNC_INTERVAL_DEFAULT) or None
+
+
+def _read_patterns(properties: Properties, organization: str | None) -> tuple[ModelPattern, ...]:
+    given = properties.texts("includedModels") or ()
+    if not given and organization is None:
+        raise Invalid(
+            f"'includedModels' is required, or 'allowedOrganization': {FORMS}",
+            field="properties.includedModels",
+            code="property_required",
+        )
+    patterns = []
+    for number, text in enumerate(given or ("*",)):
+        place = f"properties.includedModels[{number}]"
+        text = text if organization is None or not text.strip() else restrict(text, organization, place)
+        patterns.append(parse_model_pattern(text, place))
+    # Models that are named come first: the limit should not fall on them.
+    return tuple(dict.fromkeys(sorted(patterns, key=lambda pattern: pattern.is_prefix)))
+
+
+def _read_excluded(properties: Properties, organization: str | None) -> ModelGlobs:
+    given = properties.texts("excludedModels") or ()
+    for number, glob in enumerate(given):
+        if not glob.strip():
+            raise Invalid("is empty", field=f"properties.excludedModels[{number}]", code="glob_empty")
+    if organization is None:
+        return ModelGlobs(given)
+    # A source that includes `name` inside the organisation excludes in the same words.
+    return ModelGlobs([glob if "/" in glob else f"{organization}/{glob.strip()}" for glob in given])
+
+
+def _read_max_models(given: Any) -> int:
+    if given is None:
+        return DEFAULT_MAX_MODELS
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise wrong_type("maxModels", "must be a whole number")
+    if not 0 <= given <= MOST_MODELS:
+        raise wrong_value("maxModels", f"must be between 0 (as many as the server takes) and {MOST_MODELS}")
+    return given or MOST_MODELS
+
+
+def _read_endpoint(url: str, policy: HubPolicy) -> Endpoint:
+    """The message must not repeat the URL: it may hold a password."""
+    parts = _split(url.strip())
+    location = _LOCATION.fullmatch(parts.netloc)
+    if "@" in parts.netloc:
+        raise wrong_value("url", "must not hold a user or password; use 'token', best with a reference to a secret")
+    if parts.scheme not in _PORTS or location is None or re.search(r"[?#\s\\%]|/\.", url.strip()):
+        raise wrong_value("url", "must have the form https://host or https://host/path")
+    port = int(location["port"] or _PORTS[parts.scheme])
+    if not 0 < port < 65536:
+        raise wrong_value("url", "has a port that does not exist")
+    host = location["host"].strip("[]").lower()
+    if parts.scheme == "http" and host not in policy.http_hosts:
+        raise wrong_value("url", "must begin with https://; the settings of the server can allow http for a host")
+    _check_literal(host, policy.allowed_networks)
+    return Endpoint(parts.scheme, host, port, parts.path.rstrip("/"))
+
+
+def _split(url: str) -> SplitResult:
+    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable():
+        raise wrong_value("url", f"must be a URL of at most {_LONGEST_URL} printable ASCII characters")
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise wrong_value("url", "is no URL") from error
+
+
+def _check_literal(host: str, allowed: Collection[Network]) -> None:
+    """A refused address is known at once; what a name resolves to is judged when the hub is asked."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if ":" in host:
+            raise wrong_value("url", "has a host that is no address") from None
+        return
+    check_address(address, allowed)
+
+
+def _read_token(
+    properties: Properties,
+    endpoint: Endpoint,
+    policy: HubPolicy,
+    environment_tokens: Mapping[str, Secret | str],
+) -> tuple[str, str | None]:
+    """The field to blame for the token, and the token where there is one and the hub may have it."""
+    token, variable = properties.one_line_secret("token"), properties.text("apiKeyEnvVar")
+    if token is not None and variable is not None:
+        raise wrong_value("token", "contradicts 'apiKeyEnvVar': give only one of them")
+    if variable is not None and variable not in TOKEN_VARIABLES:
+        raise wrong_value("apiKeyEnvVar", f"must be one of {', '.join(TOKEN_VARIABLES)}")
+    is_trusted = endpoint.host in policy.token_hosts or (endpoint.scheme, endpoint.host) == ("https", PUBLIC_HOST)
+    name = "token" if token is not None else "apiKeyEnvVar"
+    if not is_trusted:
+        if token is not None or variable is not None:
+            raise wrong_value(name, "is not sent to this host; the settings of the server can allow it", "host_refused")
+        return name, None
+    if token is None:
+        return name, _environment_token(variable, environment_tokens)
+    if _TOKEN.fullmatch(token) is None:
+        raise wrong_value("token", "is not a token of Hugging Face, which begins with 'hf_'")
+    return name, token
+
+
+def _environment_token(variable: str | None, tokens: Mapping[str, Secret | str]) -> str | None:
+    """Without it the hub is asked anonymously: public models need no token, so a missing one stops nothing."""
+    given = tokens.get(variable or DEFAULT_TOKEN_VARIABLE)
+    text = (given.reveal() if isinstance(given, Secret) else given or "").strip()
+    if text and _TOKEN.fullmatch(text) is not None:
+        return text
+    if text or variable is not None:
+        problem = "does not begin with 'hf_'" if text else "is not set"
+        log.warning("hub is asked without a token", variable=variable or DEFAULT_TOKEN_VARIABLE, reason=problem)
+    return None
