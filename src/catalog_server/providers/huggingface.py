@@ -1,0 +1,67 @@
+"""The `hf` provider: models of a hub that speaks the protocol of Hugging Face, as one catalog file of the model plugin.
+
+Properties and their rules are in hf_source.py and hf_patterns.py, the way from a hub's record to an entry in
+hf_models.py (there also why an unchanged hub gives unchanged bytes). A fetch is done by hf_fetch.py, hf_finder.py and
+hf_client.py, which are imported by the first fetch.
+
+The patterns of a source arrive in its properties as `includedModels` and `excludedModels`, wherever the configuration
+has them. They are used up here: a model may be called differently from the pattern that found it (`gpt2`,
+`allowedOrganization`), so nobody should filter by `includedModels` again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catalog_server.providers.base import Fetched, FileAccess
+from catalog_server.providers.hf_source import HubPolicy, HubSource, read_hub_source, sync_interval
+from catalog_server.settings.kinds import Secret
+
+if TYPE_CHECKING:
+    from catalog_server.providers.hf_client import Wait
+
+__all__ = ["HubPolicy", "HuggingFaceProvider"]
+
+
+class HuggingFaceProvider:
+    """Safe to call from several threads; nothing is kept between two fetches.
+
+    `environment_tokens`: values of the variables that `apiKeyEnvVar` may name, where set. `max_bytes`: the largest file
+    that the reader takes. `wait` pauses for some seconds; a server that stops may end it early.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        environment_tokens: Mapping[str, Secret | str] | None = None,
+        policy: HubPolicy | None = None,
+        wait: Wait | None = None,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._environment_tokens = dict(environment_tokens or {})
+        self._policy = policy or HubPolicy()
+        self._wait = wait or threading.Event().wait
+
+    def check(self, properties: Mapping[str, Any], files: FileAccess) -> None:
+        self._read(properties)
+
+    def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
+        source = self._read(properties)
+        # Not before it is needed: a server without hf sources starts without the HTTP client, and 2 MB smaller.
+        from catalog_server.providers.hf_fetch import HubLimits, fetch_models
+
+        return fetch_models(source, HubLimits(self._max_bytes), self._policy.allowed_networks, self._wait)
+
+    def watched(self, properties: Mapping[str, Any], files: FileAccess) -> tuple[Path, ...]:
+        return ()
+
+    def sync_interval(self, properties: Mapping[str, Any]) -> timedelta | None:
+        return sync_interval(properties)
+
+    def _read(self, properties: Mapping[str, Any]) -> HubSource:
+        return read_hub_source(properties, self._policy, self._environment_tokens)
