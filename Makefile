@@ -12,7 +12,7 @@ MCP := $(URL)/api/mcp_catalog/v1alpha1/mcpservers
 ROOT_ONLY := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types contracts house generated docs-check format bench clean
+.PHONY: help sample run test check lint types contracts house generated docs-check format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,9 @@ $(READY): pyproject.toml uv.lock Makefile
 	$(BIN)/uv sync --frozen --quiet --compile-bytecode
 	@touch $@
 
-run: $(READY) ## serve the sample catalog on LISTEN (127.0.0.1:8080)
+sample: $(READY) ## make the git repository of the sample catalog
+	@$(PY) tools/make_sample_repo.py
+run: sample ## serve the sample catalog on LISTEN (127.0.0.1:8080)
 	@printf '%s\n' "catalog-server on $(URL); try:" "  curl '$(URL)/readyz'" "  curl '$(MCP)'" \
 		"  curl -G '$(MCP)' --data-urlencode \"filterQuery=deploymentMode='local'\""
 	@CATALOG_DATA_DIR=.data $(BIN)/catalog-server --listen=$(LISTEN) --sources=catalog/config/sources.yaml

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from tests.databases import SERVERS, server_database, server_dsn, services_required, sqlite_database
 
 UNIT_TESTS = Path(__file__).parent / "unit"
+MAKE_SAMPLE_REPO = Path(__file__).parent.parent / "tools/make_sample_repo.py"
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
 KEPT_PREFIXES = ("PYTEST_", "PYTHON", "COVERAGE_", "COV_")
 REFUSED_SOCKET_CALLS = ("connect", "connect_ex", "bind", "listen", "sendto", "sendmsg")
@@ -26,6 +29,12 @@ hypothesis.settings.register_profile(
     "ci", parent=hypothesis.settings.get_profile("dev"), max_examples=200, derandomize=False, print_blob=True
 )
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The sample catalog has a source in a git repository, which is made from files."""
+    if not hasattr(session.config, "workerinput"):  # once, before the workers begin
+        subprocess.run([sys.executable, str(MAKE_SAMPLE_REPO)], check=True)
 
 
 @pytest.fixture(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog_server.catalog.plugin import Plugin
+from catalog_server.catalog.plugin import SOURCE_TYPES, Plugin
 from catalog_server.errors import Invalid
 from catalog_server.schema.entity import UNSET, Entity, Flag, Integer, Milliseconds, Nested, Number, TimedEntity
 from catalog_server.schema.kind import ChildKind, Kind, ListRules
@@ -10,6 +10,7 @@ from catalog_server.schema.marks import mark
 from catalog_server.schema.metadata import tag_properties
 
 __all__ = [
+    "SOURCE_TYPES",
     "UNSET",
     "ChildKind",
     "Entity",

@@ -17,6 +17,7 @@ from catalog_server.catalog.registry import Registry, discover
 from catalog_server.catalog.status import SourceStatus
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Writer
+from catalog_server.providers.git import GitProvider
 from catalog_server.providers.yaml import YAMLProvider
 from catalog_server.sources.paths import default_roots
 from catalog_server.sources.secrets import NoSecrets
@@ -50,7 +51,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
             writer=Writer(engine),
             statuses=Statuses(engine, registry),
             fetcher=Fetcher(
-                providers={"yaml": YAMLProvider()},
+                providers={"yaml": YAMLProvider(), "git": GitProvider(tmp_path_factory.mktemp("git"))},
                 secrets=NoSecrets(),
                 roots=default_roots(SAMPLE),
                 base=SAMPLE.parent,

@@ -14,6 +14,8 @@ from catalog_server.kube.access import access_by_url, access_in_cluster
 from catalog_server.kube.client import KubeClient
 from catalog_server.providers.base import Provider
 from catalog_server.providers.git import GitProvider
+from catalog_server.providers.http import HTTPLimits, HTTPProvider
+from catalog_server.providers.huggingface import HubPolicy, HuggingFaceProvider
 from catalog_server.providers.yaml import YAMLProvider
 from catalog_server.settings import Settings
 from catalog_server.sources.paths import Roots, default_roots, read_file
@@ -87,7 +89,22 @@ def build_fetcher(settings: Settings, cluster: KubeClient | None) -> Fetcher:
 
 
 def _build_providers(settings: Settings) -> dict[str, Provider]:
-    return {"yaml": YAMLProvider(), "git": GitProvider(settings.paths.data_dir / "git")}
+    data_dir, max_bytes = settings.paths.data_dir, settings.limits.max_file_bytes
+    given = settings.providers
+    hosts = frozenset(given.hf_hosts)
+    tokens = {"HF_API_KEY": given.hf_api_key, "HF_TOKEN": given.hf_token}
+    return {
+        "yaml": YAMLProvider(),
+        "git": GitProvider(data_dir / "git"),
+        "http": HTTPProvider(
+            data_dir / "http", HTTPLimits(max_bytes=max_bytes), allowed_networks=given.allowed_networks
+        ),
+        "hf": HuggingFaceProvider(
+            max_bytes=max_bytes,
+            environment_tokens={name: token for name, token in tokens.items() if token.reveal()},
+            policy=HubPolicy(token_hosts=hosts, http_hosts=hosts, allowed_networks=given.allowed_networks),
+        ),
+    }
 
 
 def _build_secrets(settings: Settings, cluster: KubeClient | None) -> SecretSource:

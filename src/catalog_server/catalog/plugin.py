@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from catalog_server.schema.kind import Kind
 
 API_VERSION = "v1alpha1"
+SOURCE_TYPES = ("yaml", "git", "http")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Plugin:
     version: str = API_VERSION
     section: str = ""
     """Section of sources.yaml; by default the plugin's name."""
-    source_types: tuple[str, ...] = ("yaml", "git", "http")
+    source_types: tuple[str, ...] = SOURCE_TYPES
     """Provider types that its sources may have."""
 
     @property

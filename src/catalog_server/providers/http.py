@@ -31,6 +31,9 @@ class HTTPProvider:
     `allowed_networks` may be reached although they are private or otherwise special.
     """
 
+    is_remote = True
+    takes_globs = False
+
     def __init__(
         self,
         cache: Path,

@@ -34,6 +34,9 @@ class HuggingFaceProvider:
     that the reader takes. `wait` pauses for some seconds; a server that stops may end it early.
     """
 
+    is_remote = True
+    takes_globs = True
+
     def __init__(
         self,
         *,

@@ -13,6 +13,7 @@ from catalog_server.settings.kinds import (
     BOOLEAN,
     CLAIM,
     DAYS,
+    HOSTS,
     KUBERNETES_KEY,
     KUBERNETES_NAME,
     LISTEN,
@@ -111,6 +112,10 @@ class Providers:
         "CATALOG_ALLOWED_NETWORKS", "", NETWORKS, "Private networks that http and hf sources may fetch from."
     )
     """Empty: public addresses only. Whoever may add a source must not reach what only this host can reach."""
+    hf_hosts: tuple[str, ...] = active(
+        "CATALOG_HF_HOSTS", "", HOSTS, "Mirrors of the Hugging Face hub that get tokens and may speak plain HTTP."
+    )
+    """Empty: tokens go to huggingface.co only, so that a source cannot send them elsewhere by its `url`."""
     secret_namespaces: tuple[str, ...] = active(
         "CATALOG_SECRET_NAMESPACES", "", NAMESPACES, "Further namespaces whose secrets sources may refer to (k8s mode)."
     )

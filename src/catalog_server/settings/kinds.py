@@ -160,6 +160,12 @@ def _parse_origin(text: str) -> str:
     return text.lower()
 
 
+def _parse_host(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]+", text.lower()) is None:
+        raise ValueError("not a host")
+    return text.lower()
+
+
 def _parse_namespace(text: str) -> str:
     try:
         return check_namespace(text)
@@ -186,6 +192,7 @@ NETWORKS: Kind[tuple[Network, ...]] = _comma_list(
     lambda text: ipaddress.ip_network(text, strict=False),
 )
 ORIGINS = _comma_list("list of origins", "*, http://host[:port] or https://host[:port]", _parse_origin)
+HOSTS = _comma_list("list of hosts", "host names without a port", _parse_host)
 LISTEN = Kind("address", ":port, host:port or [IPv6]:port with a port from 0 to 65535", _parse_listen)
 KUBERNETES_NAME = _matching(
     "Kubernetes name", "lower-case letters, digits, hyphens and dots (DNS subdomain)", _SUBDOMAIN

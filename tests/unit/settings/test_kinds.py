@@ -32,6 +32,7 @@ BAD_BY_KIND = {
     "list of namespaces": ["a,B", ",", "a b"],
     "list of networks": ["localhost", "10.0.0.0/33", "10.0.0.1,x"],
     "list of origins": ["example.com", "https://example.com/", "ftp://x", "null", "https://a:b"],
+    "list of hosts": ["a b", "http://a", "a:80", "-"],
     "address": ["8080", "host", ":70000", "::1:8080", "[::1]", "[x]:1", "a b:80", ":http", "http://h:80"],
     "Kubernetes name": ["Upper", "a..b", "-a", "a" * 254],
     "Kubernetes key": ["a/b", "a b"],

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from catalog_server.plugin_api import (
+    SOURCE_TYPES,
     ChildKind,
     Invalid,
     Kind,
@@ -125,6 +126,7 @@ plugin = Plugin(
     description="Machine learning models",
     icon="model",
     section="models",
+    source_types=(*SOURCE_TYPES, "hf"),
     kind=Kind(
         name="CatalogModel",
         plural="models",

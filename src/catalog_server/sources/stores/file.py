@@ -172,7 +172,7 @@ def _read(target: Path) -> Stored:
     except Invalid as error:
         raise Unavailable(f"the sources file: {error.reason}") from error
     except OSError as error:
-        raise Unavailable(f"the sources file cannot be read: {error.strerror}") from error
+        raise Unavailable(f"the sources file {target.name} cannot be read: {error.strerror}") from error
     return Stored(data, version_of(data))
 
 
