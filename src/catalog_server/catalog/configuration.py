@@ -6,7 +6,7 @@ The last good configuration stays when a file breaks; `problem` then says why.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,10 @@ from catalog_server.sources.stores.base import Store, Stored
 _EMPTY = Section("")
 
 
+def _never() -> None:
+    """Nobody gives up."""
+
+
 @dataclass(frozen=True)
 class Files:
     """Reads local files for providers, inside the data roots only."""
@@ -33,6 +37,7 @@ class Files:
     origin: str
     base: Path
     max_bytes: int
+    check: Callable[[], None] = _never
 
     def locate(self, value: str) -> Path:
         return locate_path(value, origin=self.origin, base=self.base, roots=self.roots)

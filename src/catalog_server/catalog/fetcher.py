@@ -7,8 +7,8 @@ Not for: what the fetched files mean (records.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,10 @@ class Prepared:
     files: Files
     secrets: tuple[str, ...] = field(repr=False)
 
-    def fetch(self) -> Fetched:
-        """Raises Unreachable, or Invalid."""
+    def fetch(self, check: Callable[[], None]) -> Fetched:
+        """Raises Unreachable, Invalid, or what `check` raises when the fetch is to be given up."""
         try:
-            return self.provider.fetch(self.properties, self.files)
+            return self.provider.fetch(self.properties, replace(self.files, check=check))
         except (Unavailable, RateLimited) as error:
             raise Unreachable(error.message, retry_after_seconds=error.retry_after_seconds) from error
 

@@ -158,7 +158,7 @@ class _Refresh:
             return self._disable()
         self._prepared = self._fetcher.prepare(self._plugin, self._source)
         self._options.progress("fetching")
-        fetched = self._prepared.fetch()
+        fetched = self._prepared.fetch(self._options.check)
         self._options.check()
         fingerprint = _fingerprint(self._plugin.kind, self._source, fetched)
         if self._is_loaded(fingerprint):

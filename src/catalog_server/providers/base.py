@@ -56,6 +56,13 @@ class FileAccess(Protocol):
         """The content, up to the size limit. Raises Invalid or TooLarge."""
         ...
 
+    def check(self) -> None:
+        """Call it while waiting, at least once a second: it raises when the fetch is to be given up.
+
+        What it raises is no Exception, and passes through every handler of errors; only clean up on the way.
+        """
+        ...
+
 
 class Provider(Protocol):
     """Fetches the files of one source. References to secrets in `properties` are resolved before."""

@@ -161,8 +161,8 @@ def _parse_origin(text: str) -> str:
 
 
 def _parse_host(text: str) -> str:
-    if re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:]+", text.lower()) is None:
-        raise ValueError("not a host")
+    if re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", text.lower()) is None:
+        return str(ipaddress.IPv6Address(text))
     return text.lower()
 
 
