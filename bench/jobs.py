@@ -21,6 +21,7 @@ from catalog_server.jobs.queue import JobLimits, Queue
 from catalog_server.jobs.worker import Workers
 from catalog_server.scope import Scope
 from catalog_server.settings import Jobs
+from catalog_server.telemetry import set_up_logging
 
 JOBS: Final = 1000
 WORKERS: Final = 3
@@ -44,6 +45,7 @@ class _Counting:
 
 
 def measure_jobs(database: str, scratch: Path) -> list[Row]:
+    set_up_logging("text", "error")
     with fresh_database(database) as dsn:
         engine = open_engine(parse_dsn(dsn or f"sqlite:///{scratch / 'jobs.db'}", None))
         try:
