@@ -43,6 +43,7 @@ stand as they are or as `%2F`; everywhere else a name is one path segment.
 _MEANINGS = {
     200: "The answer.",
     202: "A job was queued, or one that lives already was found. `Location` is where it can be watched.",
+    300: "Several sources have an entity of this name; `choices` lists them.",
     304: "Not changed since the `ETag` that the client sent. No body.",
     400: "A parameter or the body is wrong, or the request names no namespace where it has to.",
     403: "The route is for operators, or the namespace is not one that this server serves.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from catalog_server.http.router import Route
 from catalog_server.http.routes.actions import action_routes
+from catalog_server.http.routes.assets import asset_routes
 from catalog_server.http.routes.discovery import discovery_routes
 from catalog_server.http.routes.entities import entity_routes
 from catalog_server.http.routes.health import health_routes
@@ -19,7 +20,13 @@ from catalog_server.http.services import Services
 
 def build_routes(services: Services) -> list[Route]:
     """Every route of this process."""
-    routes = [*health_routes(services), *discovery_routes(services), *tenancy_routes(services), *job_routes(services)]
+    routes = [
+        *health_routes(services),
+        *discovery_routes(services),
+        *tenancy_routes(services),
+        *job_routes(services),
+        *asset_routes(services),
+    ]
     for plugin in services.registry:
         routes += entity_routes(services, plugin)
         routes += source_routes(services, plugin)
