@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import structlog
@@ -22,6 +23,7 @@ from catalog_server.sources.paths import Roots, default_roots, read_file
 from catalog_server.sources.secrets import FolderSecrets, KubernetesSecrets, NoSecrets, SecretSource
 from catalog_server.sources.stores.base import Store
 from catalog_server.sources.stores.file import FileStore
+from catalog_server.sources.stores.history import FOLDER
 from catalog_server.sources.stores.kubernetes import ConfigMapStore, Place
 from catalog_server.sources.stores.none import MemoryStore
 
@@ -118,7 +120,20 @@ def _build_secrets(settings: Settings, cluster: KubeClient | None) -> SecretSour
 
 def _roots(settings: Settings) -> Roots:
     """The folders that sources may read from: as set, else those that belong to each sources file."""
-    if settings.paths.data_roots:
-        return Roots(settings.paths.data_roots)
-    folders = [path for file in settings.paths.sources for path in default_roots(file).paths]
-    return Roots(tuple(dict.fromkeys(folders)))
+    paths = settings.paths
+    folders = paths.data_roots or [path for file in paths.sources for path in default_roots(file).paths]
+    return Roots(tuple(dict.fromkeys(folders)), _own_files(settings))
+
+
+def _own_files(settings: Settings) -> tuple[Path, ...]:
+    """What a source must not be made of, though it lies beside catalog files: who could apply it could read it."""
+    paths = settings.paths
+    files = [Path(os.path.realpath(file)) for file in paths.sources]
+    own = [*files, *(file.with_name(FOLDER) for file in files)]
+    # A set-up that keeps everything in one folder has to be able to read its catalog files.
+    own += [folder for folder in (paths.data_dir, paths.secrets_dir) if folder and not _holds(folder, files)]
+    return tuple(own)
+
+
+def _holds(folder: Path, files: list[Path]) -> bool:
+    return any(file.is_relative_to(os.path.realpath(folder)) for file in files)

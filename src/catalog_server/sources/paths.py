@@ -29,9 +29,13 @@ class Roots:
     """The directories that data may come from. They need not exist yet: volumes may be mounted later."""
 
     paths: tuple[Path, ...]
+    closed: tuple[Path, ...] = ()
+    """Inside of the roots, and yet for no source: the server's own files, which hold the secrets of all sources."""
 
     def contain(self, resolved: Path) -> bool:
         """Whether `resolved`, which holds no symlink any more, is one of the roots or lies below one."""
+        if any(resolved.is_relative_to(os.path.realpath(path)) for path in self.closed):
+            return False
         return any(resolved.is_relative_to(os.path.realpath(root)) for root in self.paths)
 
 
