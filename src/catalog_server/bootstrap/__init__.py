@@ -179,7 +179,7 @@ class _Parts:
                 statuses=self.statuses,
                 loader=self.loader,
                 reader=self.reader,
-                judge=Judge(self.fetcher),
+                judge=Judge(self.fetcher, lambda: self.configuration.keys(self.registry.plugins).values()),
                 mode=settings.config_store.mode,
                 is_shared=is_shared,
             ),

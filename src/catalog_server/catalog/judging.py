@@ -7,7 +7,7 @@ Not for: the layers that need no server (sources/validation.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,8 +98,22 @@ class Candidate:
             origin=stored.origin if stored is not None else self.origin,
             location=Location(self.origin, 1),
             properties=self.properties,
-            included=tuple(included) if included is not None else (stored and stored.included) or (),
-            excluded=tuple(excluded) if excluded is not None else (stored and stored.excluded) or (),
+            included=_texts(included) if included is not None else (stored and stored.included) or (),
+            excluded=_texts(excluded) if excluded is not None else (stored and stored.excluded) or (),
+            namespace=self.scope.namespace,
+        )
+
+    def stored_source(self) -> Source:
+        """The source as it is configured, as far as that decides which files it reads."""
+        stored = self.stored
+        assert stored is not None
+        return Source(
+            id=stored.id,
+            name=stored.name or "",
+            type=stored.type or "",
+            origin=stored.origin,
+            location=stored.location,
+            properties=stored.properties or {},
             namespace=self.scope.namespace,
         )
 
@@ -108,11 +122,18 @@ class Candidate:
         return properties if isinstance(properties, Mapping) else {}
 
 
+def _texts(given: Any) -> tuple[str, ...]:
+    """A list of text; what is none was reported by the layer that looks at shapes."""
+    is_right = isinstance(given, list) and all(isinstance(one, str) for one in given)
+    return tuple(given) if is_right else ()
+
+
 class Judge:
     """Knows what a source of this server has to be like."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher, configured: Callable[[], Iterable[tuple[Plugin, Source]]]) -> None:
         self._fetcher = fetcher
+        self._configured = configured
 
     def judge(self, candidate: Candidate) -> DetailedValidation:
         """All that is wrong with it, layer by layer."""
@@ -153,8 +174,24 @@ class Judge:
         except Invalid as error:
             yield Finding(error.field or "source", error.reason, error.code or "provider_error")
             return
+        yield from self._foreign_file_faults(candidate)
         if candidate.content is not None:
             yield from self._content_place_faults(candidate)
+
+    def _foreign_file_faults(self, candidate: Candidate) -> Iterator[Finding]:
+        """Who may apply a source reads the file that it names; that of another tenant counts as out of reach.
+
+        A source that has such a file already was given it by whoever writes the configuration by hand.
+        """
+        files = set(self._fetcher.watched(candidate.source()))
+        before = set() if candidate.stored is None else set(self._fetcher.watched(candidate.stored_source()))
+        is_taken = any(
+            source.namespace != candidate.scope.namespace
+            for _, source in self._sources_of(files if candidate.content is not None else files - before)
+        )
+        if is_taken:
+            problem = "the path lies outside the data roots"
+            yield Finding("properties.yamlCatalogPath", problem, "path_outside_roots")
 
     def _content_place_faults(self, candidate: Candidate) -> Iterator[Finding]:
         if candidate.given.get("type") != "yaml" or candidate.stored is None:
@@ -162,9 +199,18 @@ class Judge:
             yield Finding(CONTENT_FIELD, problem, "content_unexpected")
             return
         try:
-            self.content_file(candidate)
+            file = self.content_file(candidate)
         except Invalid as error:
             yield Finding(error.field or "properties.yamlCatalogPath", error.reason, error.code)
+            return
+        if any(plugin is not candidate.plugin for plugin, _ in self._sources_of({file})):
+            yield Finding(CONTENT_FIELD, "the file belongs to a source of another plugin", "content_unexpected")
+
+    def _sources_of(self, files: Collection[Path]) -> Iterator[tuple[Plugin, Source]]:
+        """The configured sources that are made of one of these files."""
+        for plugin, source in self._configured() if files else ():
+            if not set(files).isdisjoint(self._fetcher.watched(source)):
+                yield plugin, source
 
 
 def _content_faults(plugin: Plugin, text: str) -> Iterator[Finding]:
