@@ -27,6 +27,7 @@ from catalog_server.sources.config import Source, changed_sections
 from catalog_server.sources.editing import put_source, remove_source, restore_sources, set_enabled
 from catalog_server.sources.stores.base import (
     MAX_RETRIES,
+    SHORT,
     Revision,
     Stored,
     check_expected,
@@ -46,6 +47,14 @@ class Rejected(Invalid):
     def __init__(self, validation: DetailedValidation) -> None:
         super().__init__(validation.errors[0].message, field=validation.errors[0].field)
         self.validation = validation
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for a change, and which version of the configuration they have seen (None: whichever it is)."""
+
+    name: str
+    expected: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +123,16 @@ class SourceControl:
     def _candidate(
         self, scope: Scope, plugin: Plugin, given: Mapping[str, Any], path_id: str | None = None
     ) -> Candidate:
-        primary = self._reader.read().primary
+        try:
+            primary = self._reader.read().primary
+        except Invalid as error:
+            raise self._contradicts("the configuration is not valid, mend it first", error) from error
         return Candidate.of(scope, plugin, given, primary, path_id=path_id, origin=self._reader.store.describe())
 
     # --- changing ---
 
-    def apply(
-        self, scope: Scope, plugin: Plugin, given: Mapping[str, Any], *, author: str, expected: str | None = None
-    ) -> Changed:
-        """Create a source or replace the given fields of one. `expected`: the version that the client has seen.
+    def apply(self, scope: Scope, plugin: Plugin, given: Mapping[str, Any], *, by: Caller) -> Changed:
+        """Create a source or replace the given fields of one.
 
         Raises:
             Rejected: the source is not fit; nothing changed.
@@ -141,15 +151,18 @@ class SourceControl:
                 effective = self._save(
                     lambda data: put_source(data, plugin.section_key, fields),
                     lambda built: _check_not_overridden(built, scope, plugin, candidate.id),
-                    note=(author, f"apply {plugin.name}/{candidate.id}"),
-                    expected=expected,
+                    by=by,
+                    reason=f"apply {plugin.name}/{candidate.id}",
                 )
-                if put_content is not None:
-                    put_content()
-                    self._loader.touch([self._judge.content_file(candidate)])
-            return self._take(effective, validation.warnings)
+                try:
+                    if put_content is not None:
+                        put_content()
+                        self._loader.touch([self._judge.content_file(candidate)])
+                finally:  # what is saved is in force, whatever became of the content
+                    changed = self._take(effective, validation.warnings)
+            return changed
 
-    def set_enabled(self, scope: Scope, plugin: Plugin, source_id: str, enabled: bool, *, author: str) -> Changed:
+    def set_enabled(self, scope: Scope, plugin: Plugin, source_id: str, enabled: bool, *, by: Caller) -> Changed:
         """Switch a source on or off. Raises NotFound, Conflict or Unavailable."""
 
         def check(built: Effective) -> None:
@@ -161,11 +174,12 @@ class SourceControl:
             effective = self._save(
                 lambda data: set_enabled(data, plugin.section_key, source_id, enabled, namespace=scope.namespace),
                 check,
-                note=(author, f"{'enable' if enabled else 'disable'} {plugin.name}/{source_id}"),
+                by=by,
+                reason=f"{'enable' if enabled else 'disable'} {plugin.name}/{source_id}",
             )
             return self._take(effective)
 
-    def delete(self, scope: Scope, plugin: Plugin, source_id: str, *, author: str) -> Changed:
+    def delete(self, scope: Scope, plugin: Plugin, source_id: str, *, by: Caller) -> Changed:
         """Forget a source and its entities. Raises NotFound, Conflict or Unavailable."""
 
         def check(built: Effective) -> None:
@@ -177,7 +191,8 @@ class SourceControl:
             effective = self._save(
                 lambda data: remove_source(data, plugin.section_key, source_id, namespace=scope.namespace),
                 check,
-                note=(author, f"delete {plugin.name}/{source_id}"),
+                by=by,
+                reason=f"delete {plugin.name}/{source_id}",
             )
             return self._take(effective)
 
@@ -190,7 +205,7 @@ class SourceControl:
             return found
         return [Revision(one.version, one.hash, one.timestamp, one.size, current=one.current) for one in found]
 
-    def rollback(self, scope: Scope, version: str, *, author: str) -> RolledBack:
+    def rollback(self, scope: Scope, version: str, *, by: Caller) -> RolledBack:
         """Put an older state back: byte for byte, or where tenants share it, the caller's sources of that state.
 
         Raises:
@@ -202,7 +217,7 @@ class SourceControl:
             self._check_writable()
             data = self._reader.store.read_revision(version)
             before = self._configuration.current
-            effective = self._save(self._restoring(scope, data), lambda _: None, note=(author, f"rollback {version}"))
+            effective = self._save(self._restoring(scope, data), lambda _: None, by=by, reason=f"rollback {version}")
             self._take(effective)
             changed = changed_sections(before, effective.config)
         plugins = tuple(plugin.name for plugin in self._registry if plugin.section_key in changed)
@@ -236,27 +251,26 @@ class SourceControl:
         self._configuration.source(scope, plugin, source_id)
         self._check_writable()
 
-    def _save(
-        self, edit: Edit, check: Callable[[Effective], None], *, note: tuple[str, str], expected: str | None = None
-    ) -> Effective:
+    def _save(self, edit: Edit, check: Callable[[Effective], None], *, by: Caller, reason: str) -> Effective:
         """Build aside, then save; whoever saved in between is built upon, unless the client named a version."""
         built: list[Effective] = []
 
         def change(data: bytes) -> bytes:
-            if expected is not None:
-                check_expected(version_of(data)[: len(expected)], expected)
+            if by.expected is not None:
+                check_expected(version_of(data)[: max(len(by.expected), SHORT)], by.expected)
             try:
                 edited = edit(data)
             except NotFound as error:
                 raise Conflict(f"{error.message}: it comes from another file, which is not changed here") from error
+            except Invalid as error:
+                raise self._contradicts("the configuration cannot be changed", error) from error
             built[:] = [self._build(edited)]
             check(built[0])
             return edited
 
-        author, reason = note
-        retries = 0 if expected is not None else MAX_RETRIES
+        retries = 0 if by.expected is not None else MAX_RETRIES
         try:
-            save_with_retry(self._reader.store, change, author=author, reason=reason, retries=retries)
+            save_with_retry(self._reader.store, change, author=by.name, reason=reason, retries=retries)
         except Unavailable as error:
             raise Unavailable(self._loader.shown(error.message)) from error
         return built[0]
@@ -265,7 +279,11 @@ class SourceControl:
         try:
             return self._reader.build(Stored(data, version_of(data)))
         except Invalid as error:
-            raise Conflict(f"the configuration would not be valid: {self._loader.shown(error.message)}") from error
+            raise self._contradicts("the configuration would not be valid", error) from error
+
+    def _contradicts(self, what: str, error: Invalid) -> Conflict:
+        """Not the client's fault. Where tenants share the configuration, the reason may speak of the others'."""
+        return Conflict(f"{what}: {self._loader.shown(error.message)}" if not self._is_shared else what)
 
     def _take(self, effective: Effective, warnings: tuple[Finding, ...] = ()) -> Changed:
         """Take a saved configuration into force and load what it changes. It stays in force whatever loading brings."""

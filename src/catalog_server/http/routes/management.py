@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from catalog_server.catalog.control import Changed, Rejected
+from catalog_server.catalog.control import Caller, Changed, Rejected
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
 from catalog_server.errors import CatalogError, Invalid, NotFound, RateLimited
@@ -90,7 +90,7 @@ def _source_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
         f"Judge a source of {tag} without applying it",
         tag,
         responses={200: VALIDATION_SCHEMA},
-        errors=(503,),
+        errors=(409, 503),
         body=SOURCE_BODY,
     )
     applying = Operation(
@@ -145,6 +145,12 @@ def _revision_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
     ]
 
 
+def _caller(request: Request) -> Caller:
+    """Who asks, and the version that the header `If-Match` names; `*` stands for any."""
+    given = (request.header(b"if-match") or "*").strip()
+    return Caller(request.user, None if given == "*" else given.removeprefix("W/").strip('"'))
+
+
 class _Endpoints:
     """What the routes of one plugin do. Files, stores and databases are waited for in threads."""
 
@@ -178,7 +184,7 @@ class _Endpoints:
     async def delete(self, request: Request) -> Response:
         check_loaded(self._services)
         control, source_id = self._services.control, decode_name(request, "source_id")
-        await asyncio.to_thread(control.delete, request.scope, self._plugin, source_id, author=request.user)
+        await asyncio.to_thread(control.delete, request.scope, self._plugin, source_id, by=_caller(request))
         return json_response({"status": "deleted"})
 
     async def list_revisions(self, request: Request) -> Response:
@@ -193,7 +199,7 @@ class _Endpoints:
         if len(version) < MIN_VERSION_LENGTH:
             raise Invalid(f"must have {MIN_VERSION_LENGTH} digits or more", field="version")
         control = self._services.control
-        done = await asyncio.to_thread(control.rollback, request.scope, version, author=request.user)
+        done = await asyncio.to_thread(control.rollback, request.scope, version, by=_caller(request))
         document: dict[str, Any] = {
             "status": "rolled_back",
             "version": done.version,
@@ -233,9 +239,8 @@ class _Endpoints:
 
     def _apply(self, request: Request, given: Mapping[str, Any], confirm_removal: bool) -> Response:
         services, plugin, scope = self._services, self._plugin, request.scope
-        expected = (request.header(b"if-match") or "").strip().removeprefix("W/").strip('"') or None
         try:
-            changed = services.control.apply(scope, plugin, given, author=request.user, expected=expected)
+            changed = services.control.apply(scope, plugin, given, by=_caller(request))
         except Rejected as error:
             return json_response(validation_document(error.validation), 422)
         refreshed: dict[str, Any] = {}
@@ -258,7 +263,7 @@ class _Endpoints:
     def _enable(self, request: Request, enabled: bool) -> Response:
         source_id = decode_name(request, "source_id")
         changed = self._services.control.set_enabled(
-            request.scope, self._plugin, source_id, enabled, author=request.user
+            request.scope, self._plugin, source_id, enabled, by=_caller(request)
         )
         return json_response(self._changed(request, source_id, changed))
 
