@@ -91,7 +91,9 @@ class _Parts:
         self.indexes = Indexes(registry, settings.paths.data_dir / "spool")
         self.follower = Follower(engine, registry, self.indexes)
         self.links = Links(registry, self.indexes)
-        self.refresher = Refresher(writer=Writer(engine), statuses=self.statuses, fetcher=fetcher)
+        self.refresher = Refresher(
+            writer=Writer(engine), statuses=self.statuses, fetcher=fetcher, configured=self.configuration.find
+        )
         self.loader = self._loader()
         self.health.watch_plugins(self.loader.healthy)
         self.queue = Queue(engine, JobLimits.of(settings.jobs)) if settings.jobs.enabled else None

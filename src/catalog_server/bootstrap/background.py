@@ -178,7 +178,7 @@ class Background:
         while not self._stop.wait(SCHEDULE_SECONDS):
             try:
                 self._schedule.run()
-            except Unavailable as error:
+            except CatalogError as error:  # the database is down, or a source was deleted a moment ago
                 log.debug("cannot ask for scheduled refreshes", reason=error.message)
 
     def _load_due(self) -> None:

@@ -154,6 +154,10 @@ class Configuration:
                 return one
         raise NotFound(f'source "{source_id[:128]}" not found')
 
+    def find(self, plugin: Plugin, source: Source) -> Source | None:
+        """A source as it is in force now."""
+        return next((one for one in self.section(plugin).sources if one.identity == source.identity), None)
+
     def keys(self, plugins: Mapping[str, Plugin]) -> dict[tuple[str, str, str], tuple[Plugin, Source]]:
         """All sources of installed plugins by (namespace, plugin name, source id)."""
         return {

@@ -7,9 +7,10 @@ due, and is done when it is asked for again.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +21,17 @@ from catalog_server.catalog.configuration import ConfigReader, Configuration, Ef
 from catalog_server.catalog.fetcher import Fetcher
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.plugin import Plugin
-from catalog_server.catalog.refresher import Refresher, key_of
+from catalog_server.catalog.refresher import Busy, Refresher, RefreshOptions, key_of
 from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey
 from catalog_server.db.engine import Engine, reading
-from catalog_server.errors import Invalid, Unavailable
+from catalog_server.errors import Invalid, NotFound, Unavailable
 from catalog_server.scope import Scope
 from catalog_server.sources.config import Source, definition_digest
 
+PATIENCE_SECONDS = 5.0
+"""A refresh that hangs on a remote host must not hold up every change of the configuration."""
 _SHOWN_LINKS = 20
 Key = tuple[str, str, str]
 log = structlog.get_logger(__name__)
@@ -128,8 +131,11 @@ class Loader:
 
     def shown(self, message: str) -> str:
         """Clients may see the reason; where the files lie on this machine is none of their business."""
-        for path in self.files:
-            message = message.replace(f"{path.parent}/", "").replace(str(path.parent), "the folder of the sources file")
+        folders = {folder for path in self.files for folder in (path.parent, Path(os.path.realpath(path)).parent)}
+        for folder in sorted(folders, reverse=True):  # the longest of those that lie in each other first
+            if folder != Path(folder.anchor):
+                message = message.replace(f"{folder}/", "").replace(f"the folder {folder}", str(folder))
+                message = message.replace(str(folder), "the folder of the sources file")
         return message
 
     def _reconciled(self, result: str, error: str | None = None) -> None:
@@ -160,19 +166,44 @@ class Loader:
         """Do what is due.
 
         Raises:
+            Busy: a source is being refreshed and stays due; everything else is done.
             Unavailable: the database is down; what is not done stays due.
         """
         with self._lock:
-            configured = self._keys()
-            if self._must_sweep:
-                self._statuses.follow()
-                self._remove_vanished(configured)
-                self._must_sweep = False
-            for key in sorted(self._due):
-                if key in configured and self._is_mine(configured[key][1]):
-                    self._refresher.refresh(*configured[key])
-                self._due.discard(key)
-            self._after_write()
+            try:
+                busy = [*self._sweep(), *self._load_due()]
+            finally:
+                self._after_write()
+            if busy:
+                raise busy[0]
+
+    def _sweep(self) -> Iterator[Busy]:
+        """Remove what is configured no more; give what stays due because it is in work."""
+        if not self._must_sweep:
+            return
+        self._must_sweep = False  # before the work: what is asked for meanwhile must not be forgotten
+        try:
+            self._statuses.follow()
+            yield from self._remove_vanished(self._keys())
+        except Unavailable:
+            self._must_sweep = True
+            raise
+
+    def _load_due(self) -> Iterator[Busy]:
+        for key in sorted(self._due):
+            self._due.discard(key)
+            pair = self._keys().get(key)
+            if pair is None or not self._is_mine(pair[1]):
+                continue
+            try:
+                self._refresher.refresh(*pair, RefreshOptions(patience_seconds=PATIENCE_SECONDS))
+            except NotFound:
+                pass  # deleted a moment ago
+            except Unavailable as error:
+                self._due.add(key)
+                if not isinstance(error, Busy):
+                    raise
+                yield error
 
     def _is_mine(self, source: Source) -> bool:
         """A remote source is fetched by its schedule; to forget one that is switched off is quick."""
@@ -216,13 +247,18 @@ class Loader:
         status = self._statuses.get(key_of(plugin, source))
         return status is None or status.state != "error" or status.entity_count > 0
 
-    def _remove_vanished(self, configured: dict[Key, tuple[Plugin, Source]]) -> None:
+    def _remove_vanished(self, configured: dict[Key, tuple[Plugin, Source]]) -> Iterator[Busy]:
         with reading(self._engine) as connection:
             stored = sql.read_source_ids(connection)
         for namespace, plugin_name, source_id in sorted(stored - set(configured)):
             plugin = self._registry.get(plugin_name)
             if plugin is not None:
-                self._refresher.remove(SourceKey(Scope(namespace), plugin_name, plugin.kind.name, source_id))
+                key = SourceKey(Scope(namespace), plugin_name, plugin.kind.name, source_id)
+                try:
+                    self._refresher.remove(key, patience_seconds=PATIENCE_SECONDS)
+                except Busy as error:
+                    self._must_sweep = True
+                    yield error
 
 
 def _differ(old: tuple[Plugin, Source], new: tuple[Plugin, Source]) -> bool:

@@ -11,7 +11,8 @@ import hashlib
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -24,7 +25,7 @@ from catalog_server.catalog.records import Batch, Problem, ReadJob, SourceFile
 from catalog_server.catalog.status import SERVING, SourceStatus
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Origin, SourceKey, Writer, Written
-from catalog_server.errors import CatalogError, Conflict, Invalid, Unavailable
+from catalog_server.errors import CatalogError, Conflict, Invalid, NotFound, Unavailable
 from catalog_server.providers.base import Fetched
 from catalog_server.schema.kind import Kind
 from catalog_server.scope import Scope
@@ -53,6 +54,8 @@ class RefreshOptions:
     progress: Callable[[str], None] = _never
     check: Callable[[], None] = _never
     """Called between the steps; raises when the refresh is to be given up."""
+    patience_seconds: float = -1
+    """How long to wait for another refresh of the same source to end; -1: as long as it takes."""
 
 
 DEFAULT_OPTIONS = RefreshOptions()
@@ -72,19 +75,41 @@ class Refreshed:
         return 0 if self.error else self.status.entity_count
 
 
-class Refresher:
-    """Loads sources into the store. Safe to call from several threads; one source is refreshed by one at a time."""
+class Busy(Unavailable):
+    """The source is being refreshed by somebody else, and not done with in the time that the caller has."""
 
-    def __init__(self, *, writer: Writer, statuses: Statuses, fetcher: Fetcher) -> None:
+
+Configured = Callable[[Plugin, Source], Source | None]
+
+
+class Refresher:
+    """Loads sources into the store. Safe to call from several threads; one source is refreshed by one at a time.
+
+    `configured` gives a source as it is in force now: who waited for another refresh to end may hold an old one, and
+    must not bring back what was deleted, disabled or pointed elsewhere meanwhile.
+    """
+
+    def __init__(self, *, writer: Writer, statuses: Statuses, fetcher: Fetcher, configured: Configured) -> None:
         self._writer = writer
         self._statuses = statuses
         self._fetcher = fetcher
+        self._configured = configured
         self._locks: dict[SourceKey, threading.Lock] = {}
 
     def refresh(self, plugin: Plugin, source: Source, options: RefreshOptions = DEFAULT_OPTIONS) -> Refreshed:
-        """Load one source. Raises only Unavailable, when the database is down, and what `options.check` raises."""
+        """Load one source.
+
+        Raises:
+            NotFound: it is configured no more.
+            Busy: it is being refreshed, for longer than `options.patience_seconds`.
+            Unavailable: the database is down. Also what `options.check` raises.
+        """
         key = key_of(plugin, source)
-        with self._locks.setdefault(key, threading.Lock()):
+        with self._only_one(key, options.patience_seconds):
+            current = self._configured(plugin, source)
+            if current is None:
+                raise NotFound(f'source "{source.id}" is configured no more')
+            source = current
             held = self._statuses.get(key)
             done = _Refresh(self._writer, self._fetcher, plugin, source, held, options).run()
             if done.status is not held:  # else there was nothing to do, and is nothing to tell
@@ -92,9 +117,9 @@ class Refresher:
                 _log(plugin, source, done.status)
             return done
 
-    def remove(self, key: SourceKey) -> Written:
-        """Forget a source that is no longer configured."""
-        with self._locks.setdefault(key, threading.Lock()):
+    def remove(self, key: SourceKey, *, patience_seconds: float = -1) -> Written:
+        """Forget a source that is no longer configured. Raises Busy, or Unavailable."""
+        with self._only_one(key, patience_seconds):
             written = self._writer.remove_source(key, None)
             self._statuses.drop(key)
         log.info(
@@ -105,6 +130,16 @@ class Refresher:
             entities=written.removed,
         )
         return written
+
+    @contextmanager
+    def _only_one(self, key: SourceKey, patience_seconds: float) -> Iterator[None]:
+        lock = self._locks.setdefault(key, threading.Lock())
+        if not lock.acquire(timeout=patience_seconds):
+            raise Busy(f'source "{key.source_id}" is being refreshed; the change is taken up as soon as that is over')
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 class _Refresh:

@@ -69,8 +69,7 @@ class Refreshes:
             Conflict: the source is disabled.
             RateLimited: the same was asked for less than 30 s ago.
         """
-        if source_id is not None and not self._configuration.source(scope, plugin, source_id).enabled:
-            raise Conflict(f'source "{source_id}" is disabled: enable it first')
+        self._check_enabled(scope, plugin, source_id)
         if self._queue is not None and self._queue.find_live(scope, plugin.name, source_id) is not None:
             return self._enqueue(scope, plugin, source_id, user, confirm_removal)
         self._limits.take(scope, plugin.name, source_id)
@@ -84,7 +83,7 @@ class Refreshes:
 
     def refresh_now(self, scope: Scope, plugin: Plugin, source_id: str, *, confirm_removal: bool) -> RefreshResult:
         """Refresh one source while the caller waits, jobs or not. Raises as `request` does."""
-        self._configuration.source(scope, plugin, source_id)
+        self._check_enabled(scope, plugin, source_id)
         self._limits.take(scope, plugin.name, source_id)
         try:
             return self._do(scope, plugin, source_id, RefreshOptions(confirm_removal=confirm_removal))
@@ -124,7 +123,11 @@ class Refreshes:
         for number, source in enumerate(sources, 1):
             given.check()
             options = replace(given, is_requested=True, progress=_progress_of(given, source, number, len(sources)))
-            done.append((source, self._refresher.refresh(plugin, source, options)))
+            try:
+                done.append((source, self._refresher.refresh(plugin, source, options)))
+            except NotFound:  # deleted while the others were refreshed
+                if source_id is not None:
+                    raise
             self._after_write()
         return RefreshResult(
             source_id,
@@ -133,6 +136,10 @@ class Refreshes:
             time.monotonic_ns() - started,
             _error_of(source_id, done),
         )
+
+    def _check_enabled(self, scope: Scope, plugin: Plugin, source_id: str | None) -> None:
+        if source_id is not None and not self._configuration.source(scope, plugin, source_id).enabled:
+            raise Conflict(f'source "{source_id}" is disabled: enable it first')
 
     def _sources(self, scope: Scope, plugin: Plugin, source_id: str | None) -> list[Source]:
         if source_id is not None:
