@@ -19,6 +19,7 @@ from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey
+from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.sources.config import Source, definition_digest
 
 _AGAIN_SECONDS = 60.0
@@ -51,12 +52,18 @@ class Schedule:
 
     def run(self) -> int:
         """Ask for all that is due; return how many that was. Raises Unavailable when the queue is down."""
-        count = 0
-        for plugin, source in list(self._due()):
+        return sum(self._ask_for(plugin, source) for plugin, source in list(self._due()))
+
+    def _ask_for(self, plugin: Plugin, source: Source) -> bool:
+        try:
             self._ask(plugin, source)
-            count += 1
-            self._asked[key_of(plugin, source)] = self._state_of(plugin, source)
-        return count
+        except Unavailable:
+            raise
+        except CatalogError as error:  # deleted a moment ago, for one; the others still have their turn
+            log.info("cannot refresh as scheduled", plugin=plugin.name, source=source.id, reason=error.message)
+            return False
+        self._asked[key_of(plugin, source)] = self._state_of(plugin, source)
+        return True
 
     def next_at(self, plugin: Plugin, source: Source) -> int | None:
         """When the source is due next, in ms since the epoch; None: only on request."""
