@@ -57,7 +57,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
                 base=SAMPLE.parent,
                 max_file_bytes=1 << 24,
             ),
-            configured=lambda plugin, source: source,
         )
         statuses = {
             (plugin.name, source.id): refresher.refresh(plugin, source).status

@@ -92,7 +92,7 @@ class _Parts:
         self.follower = Follower(engine, registry, self.indexes)
         self.links = Links(registry, self.indexes)
         self.refresher = Refresher(
-            writer=Writer(engine), statuses=self.statuses, fetcher=fetcher, configured=self.configuration.find
+            writer=Writer(engine), statuses=self.statuses, fetcher=fetcher, says=self.configuration.says
         )
         self.loader = self._loader()
         self.health.watch_plugins(self.loader.healthy)

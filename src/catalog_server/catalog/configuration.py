@@ -16,7 +16,7 @@ from catalog_server import __version__
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.errors import Invalid, NotFound
 from catalog_server.scope import Scope
-from catalog_server.sources.config import ParsedConfig, Section, Source, SourcesConfig
+from catalog_server.sources.config import ParsedConfig, Section, Source, SourcesConfig, definition_digest
 from catalog_server.sources.merge import merge_configs
 from catalog_server.sources.parser import parse_sources
 from catalog_server.sources.paths import Roots, locate_path, read_file, resolve_path
@@ -119,6 +119,7 @@ class Configuration:
     def put(self, config: SourcesConfig, store_version: str = "") -> None:
         """Take a new configuration into force."""
         self._config = config
+        self._by_id = _by_id(config)
         self.store_version = store_version
         digest = hashlib.blake2b(msgspec.json.encode(config.sections, enc_hook=str), digest_size=4)
         digest.update(__version__.encode())
@@ -149,14 +150,19 @@ class Configuration:
 
     def source(self, scope: Scope, plugin: Plugin, source_id: str) -> Source:
         """One source of the tenant. Raises NotFound."""
-        for one in self.section(plugin).sources:
-            if one.id == source_id and one.namespace == scope.namespace:
-                return one
-        raise NotFound(f'source "{source_id[:128]}" not found')
+        found = self.find(scope, plugin, source_id)
+        if found is None:
+            raise NotFound(f'source "{source_id[:128]}" not found')
+        return found
 
-    def find(self, plugin: Plugin, source: Source) -> Source | None:
-        """A source as it is in force now."""
-        return next((one for one in self.section(plugin).sources if one.identity == source.identity), None)
+    def find(self, scope: Scope, plugin: Plugin, source_id: str) -> Source | None:
+        """The same, or None."""
+        return self._by_id.get((plugin.section_key, scope.namespace, source_id))
+
+    def says(self, plugin: Plugin, source: Source) -> bool:
+        """Whether the source is still configured to be fetched like this."""
+        now = self.find(Scope(source.namespace), plugin, source.id)
+        return now is not None and not differ(source, now)
 
     def keys(self, plugins: Mapping[str, Plugin]) -> dict[tuple[str, str, str], tuple[Plugin, Source]]:
         """All sources of installed plugins by (namespace, plugin name, source id)."""
@@ -165,3 +171,16 @@ class Configuration:
             for plugin in plugins.values()
             for source in self.section(plugin).sources
         }
+
+
+def differ(old: Source, new: Source) -> bool:
+    """Whether a source has to be looked at again: not for another name, label or line of its file."""
+    return old.enabled != new.enabled or definition_digest(old) != definition_digest(new)
+
+
+def _by_id(config: SourcesConfig) -> dict[tuple[str, str, str], Source]:
+    return {
+        (key, source.namespace, source.id): source
+        for key, section in config.sections.items()
+        for source in section.sources
+    }

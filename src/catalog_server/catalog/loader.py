@@ -10,28 +10,26 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from catalog_server.catalog import sql
-from catalog_server.catalog.configuration import ConfigReader, Configuration, Effective
+from catalog_server.catalog.configuration import ConfigReader, Configuration, Effective, differ
 from catalog_server.catalog.fetcher import Fetcher
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.plugin import Plugin
-from catalog_server.catalog.refresher import Busy, Refresher, RefreshOptions, key_of
+from catalog_server.catalog.refresher import Refresher, key_of
 from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey
 from catalog_server.db.engine import Engine, reading
-from catalog_server.errors import Invalid, NotFound, Unavailable
+from catalog_server.errors import CatalogError
 from catalog_server.scope import Scope
-from catalog_server.sources.config import Source, definition_digest
+from catalog_server.sources.config import Source
 
-PATIENCE_SECONDS = 5.0
-"""A refresh that hangs on a remote host must not hold up every change of the configuration."""
 _SHOWN_LINKS = 20
 Key = tuple[str, str, str]
 log = structlog.get_logger(__name__)
@@ -114,7 +112,7 @@ class Loader:
             before = self._keys()
             self._configuration.put(effective.config, effective.version)
             after = self._keys()
-            self._due |= {key for key, pair in after.items() if key not in before or _differ(before[key], pair)}
+            self._due |= {key for key, pair in after.items() if key not in before or differ(before[key][1], pair[1])}
             self._must_sweep = True
             return True
 
@@ -122,7 +120,7 @@ class Loader:
         """The same while the server runs: what is wrong keeps the last good configuration and is reported."""
         try:
             self.take_configuration()
-        except (Invalid, Unavailable) as error:
+        except CatalogError as error:
             problem = self.shown(error.message)
             if self._configuration.problem != problem:
                 log.error("configuration refused, the last good one stays", reason=error.message)
@@ -166,44 +164,38 @@ class Loader:
         """Do what is due.
 
         Raises:
-            Busy: a source is being refreshed and stays due; everything else is done.
             Unavailable: the database is down; what is not done stays due.
         """
         with self._lock:
-            try:
-                busy = [*self._sweep(), *self._load_due()]
-            finally:
-                self._after_write()
-            if busy:
-                raise busy[0]
+            if self._must_sweep:
+                self._sweep()
+            for key in sorted(self._due):
+                self._do(key)
+            self._after_write()
 
-    def _sweep(self) -> Iterator[Busy]:
-        """Remove what is configured no more; give what stays due because it is in work."""
-        if not self._must_sweep:
-            return
-        self._must_sweep = False  # before the work: what is asked for meanwhile must not be forgotten
+    # What is to be done is crossed off before it is done: whoever changes it meanwhile puts it on the list again.
+
+    def _sweep(self) -> None:
+        self._must_sweep = False
         try:
             self._statuses.follow()
-            yield from self._remove_vanished(self._keys())
-        except Unavailable:
+            self._remove_vanished(self._keys())
+        except BaseException:
             self._must_sweep = True
             raise
 
-    def _load_due(self) -> Iterator[Busy]:
-        for key in sorted(self._due):
-            self._due.discard(key)
-            pair = self._keys().get(key)
-            if pair is None or not self._is_mine(pair[1]):
-                continue
-            try:
-                self._refresher.refresh(*pair, RefreshOptions(patience_seconds=PATIENCE_SECONDS))
-            except NotFound:
-                pass  # deleted a moment ago
-            except Unavailable as error:
-                self._due.add(key)
-                if not isinstance(error, Busy):
-                    raise
-                yield error
+    def _do(self, key: Key) -> None:
+        self._due.discard(key)
+        namespace, plugin_name, source_id = key
+        plugin = self._registry.plugins[plugin_name]
+        source = self._configuration.find(Scope(namespace), plugin, source_id)
+        if source is None or not self._is_mine(source):
+            return
+        try:
+            self._refresher.refresh(plugin, source)
+        except BaseException:
+            self._due.add(key)
+            raise
 
     def _is_mine(self, source: Source) -> bool:
         """A remote source is fetched by its schedule; to forget one that is switched off is quick."""
@@ -247,20 +239,10 @@ class Loader:
         status = self._statuses.get(key_of(plugin, source))
         return status is None or status.state != "error" or status.entity_count > 0
 
-    def _remove_vanished(self, configured: dict[Key, tuple[Plugin, Source]]) -> Iterator[Busy]:
+    def _remove_vanished(self, configured: dict[Key, tuple[Plugin, Source]]) -> None:
         with reading(self._engine) as connection:
             stored = sql.read_source_ids(connection)
         for namespace, plugin_name, source_id in sorted(stored - set(configured)):
             plugin = self._registry.get(plugin_name)
             if plugin is not None:
-                key = SourceKey(Scope(namespace), plugin_name, plugin.kind.name, source_id)
-                try:
-                    self._refresher.remove(key, patience_seconds=PATIENCE_SECONDS)
-                except Busy as error:
-                    self._must_sweep = True
-                    yield error
-
-
-def _differ(old: tuple[Plugin, Source], new: tuple[Plugin, Source]) -> bool:
-    """Whether a source has to be looked at again: not for another name, label or line of its file."""
-    return old[1].enabled != new[1].enabled or definition_digest(old[1]) != definition_digest(new[1])
+                self._refresher.remove(SourceKey(Scope(namespace), plugin_name, plugin.kind.name, source_id))

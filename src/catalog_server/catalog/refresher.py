@@ -25,7 +25,7 @@ from catalog_server.catalog.records import Batch, Problem, ReadJob, SourceFile
 from catalog_server.catalog.status import SERVING, SourceStatus
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Origin, SourceKey, Writer, Written
-from catalog_server.errors import CatalogError, Conflict, Invalid, NotFound, Unavailable
+from catalog_server.errors import CatalogError, Conflict, Invalid, Unavailable
 from catalog_server.providers.base import Fetched
 from catalog_server.schema.kind import Kind
 from catalog_server.scope import Scope
@@ -54,8 +54,6 @@ class RefreshOptions:
     progress: Callable[[str], None] = _never
     check: Callable[[], None] = _never
     """Called between the steps; raises when the refresh is to be given up."""
-    patience_seconds: float = -1
-    """How long to wait for another refresh of the same source to end; -1: as long as it takes."""
 
 
 DEFAULT_OPTIONS = RefreshOptions()
@@ -75,51 +73,60 @@ class Refreshed:
         return 0 if self.error else self.status.entity_count
 
 
-class Busy(Unavailable):
-    """The source is being refreshed by somebody else, and not done with in the time that the caller has."""
+class Superseded(Conflict):
+    """The configuration says something else of the source by now; what was fetched is thrown away."""
+
+    def __init__(self, source_id: str) -> None:
+        super().__init__(f'source "{source_id}" was changed while it was refreshed')
 
 
-Configured = Callable[[Plugin, Source], Source | None]
+def _always(*_: object) -> bool:
+    return True
 
 
 class Refresher:
     """Loads sources into the store. Safe to call from several threads; one source is refreshed by one at a time.
 
-    `configured` gives a source as it is in force now: who waited for another refresh to end may hold an old one, and
-    must not bring back what was deleted, disabled or pointed elsewhere meanwhile.
+    A source has two locks: one is held for a whole refresh, which may take as long as the network pleases; the other
+    for the moment of storing. Who switches a source off or removes it takes the second one only, and need not wait:
+    a refresh that is on its way finds out before it stores anything (`says`: whether the source is still configured
+    like that).
     """
 
-    def __init__(self, *, writer: Writer, statuses: Statuses, fetcher: Fetcher, configured: Configured) -> None:
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        statuses: Statuses,
+        fetcher: Fetcher,
+        says: Callable[[Plugin, Source], bool] = _always,
+    ) -> None:
         self._writer = writer
         self._statuses = statuses
         self._fetcher = fetcher
-        self._configured = configured
-        self._locks: dict[SourceKey, threading.Lock] = {}
+        self._says = says
+        self._refreshing: dict[SourceKey, threading.Lock] = {}
+        self._storing: dict[SourceKey, threading.Lock] = {}
 
     def refresh(self, plugin: Plugin, source: Source, options: RefreshOptions = DEFAULT_OPTIONS) -> Refreshed:
-        """Load one source.
-
-        Raises:
-            NotFound: it is configured no more.
-            Busy: it is being refreshed, for longer than `options.patience_seconds`.
-            Unavailable: the database is down. Also what `options.check` raises.
-        """
+        """Load one source. Raises only Unavailable, when the database is down, and what `options.check` raises."""
         key = key_of(plugin, source)
-        with self._only_one(key, options.patience_seconds):
-            current = self._configured(plugin, source)
-            if current is None:
-                raise NotFound(f'source "{source.id}" is configured no more')
-            source = current
-            held = self._statuses.get(key)
-            done = _Refresh(self._writer, self._fetcher, plugin, source, held, options).run()
-            if done.status is not held:  # else there was nothing to do, and is nothing to tell
-                self._statuses.put(key, done.status)
-                _log(plugin, source, done.status)
-            return done
+        shelf = _Shelf(
+            key=key,
+            writer=self._writer,
+            statuses=self._statuses,
+            lock=self._storing.setdefault(key, threading.Lock()),
+            says=lambda: self._says(plugin, source),
+        )
+        refresh = _Refresh(shelf, self._fetcher, plugin, source, options)
+        if not source.enabled:
+            return refresh.run()
+        with self._refreshing.setdefault(key, threading.Lock()):
+            return refresh.run()
 
-    def remove(self, key: SourceKey, *, patience_seconds: float = -1) -> Written:
-        """Forget a source that is no longer configured. Raises Busy, or Unavailable."""
-        with self._only_one(key, patience_seconds):
+    def remove(self, key: SourceKey) -> Written:
+        """Forget a source that is no longer configured."""
+        with self._storing.setdefault(key, threading.Lock()):
             written = self._writer.remove_source(key, None)
             self._statuses.drop(key)
         log.info(
@@ -131,36 +138,41 @@ class Refresher:
         )
         return written
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shelf:
+    """Where one source is stored, and what is known of it."""
+
+    key: SourceKey
+    writer: Writer
+    statuses: Statuses
+    lock: threading.Lock
+    says: Callable[[], bool]
+
+    @property
+    def held(self) -> SourceStatus | None:
+        return self.statuses.get(self.key)
+
     @contextmanager
-    def _only_one(self, key: SourceKey, patience_seconds: float) -> Iterator[None]:
-        lock = self._locks.setdefault(key, threading.Lock())
-        if not lock.acquire(timeout=patience_seconds):
-            raise Busy(f'source "{key.source_id}" is being refreshed; the change is taken up as soon as that is over')
-        try:
+    def open(self) -> Iterator[None]:
+        """For storing: nobody else does, and the source is still configured as it was. Raises Superseded."""
+        with self.lock:
+            if not self.says():
+                raise Superseded(self.key.source_id)
             yield
-        finally:
-            lock.release()
 
 
 class _Refresh:
     """One refresh of one source."""
 
     def __init__(
-        self,
-        writer: Writer,
-        fetcher: Fetcher,
-        plugin: Plugin,
-        source: Source,
-        held: SourceStatus | None,
-        options: RefreshOptions,
+        self, shelf: _Shelf, fetcher: Fetcher, plugin: Plugin, source: Source, options: RefreshOptions
     ) -> None:
-        self._writer = writer
+        self._shelf = shelf
         self._fetcher = fetcher
         self._plugin = plugin
         self._source = source
-        self._held = held
         self._options = options
-        self._key = key_of(plugin, source)
         self._prepared: Prepared | None = None
         self._started = time.monotonic()
 
@@ -170,10 +182,18 @@ class _Refresh:
 
     def run(self) -> Refreshed:
         try:
+            return self._try()
+        except Superseded as error:
+            log.info("refresh given up", reason=error.message, **_facts(self._plugin, self._source))
+            return Refreshed(self._shelf.held or SourceStatus("loading"), error=error)
+
+    def _try(self) -> Refreshed:
+        """Raises Superseded, or Unavailable."""
+        try:
             return self._load()
         except Unreachable as error:
             return self._fail(error)
-        except Unavailable:  # of the database: only that may stop everything
+        except (Superseded, Unavailable):  # Unavailable is the database: only that may stop everything
             raise
         except CatalogError as error:
             return self._fail(error)
@@ -181,10 +201,8 @@ class _Refresh:
             secrets = self._prepared.secrets if self._prepared is not None else ()
             log.error(
                 "refresh failed unexpectedly",
-                namespace=self._source.namespace,
-                plugin=self._plugin.name,
-                source=self._source.id,
                 traceback=mask(traceback.format_exc(), secrets),
+                **_facts(self._plugin, self._source),
             )
             return self._fail(Invalid(f"internal error ({type(error).__name__}); the log has the details"))
 
@@ -196,16 +214,13 @@ class _Refresh:
         fetched = self._prepared.fetch(self._options.check)
         self._options.check()
         fingerprint = _fingerprint(self._plugin.kind, self._source, fetched)
-        if self._is_loaded(fingerprint):
-            return self._unchanged(fetched)
+        with self._shelf.open():
+            held = self._shelf.held
+            if held is not None and held.state in SERVING and held.fingerprint == fingerprint:
+                return self._unchanged(held, fetched)
         return self._replace(fetched, fingerprint)
 
-    def _is_loaded(self, fingerprint: str) -> bool:
-        return self._held is not None and self._held.state in SERVING and self._held.fingerprint == fingerprint
-
-    def _unchanged(self, fetched: Fetched) -> Refreshed:
-        held = self._held
-        assert held is not None
+    def _unchanged(self, held: SourceStatus, fetched: Fetched) -> Refreshed:
         facts = {"commit_sha": fetched.commit_sha, "definition": definition_digest(self._source)}
         is_news = any(getattr(held, name) != value for name, value in facts.items())
         if not is_news and not self._options.is_requested:
@@ -221,10 +236,11 @@ class _Refresh:
             duration_ms=self._elapsed_ms,
             updated_at=now,
         )
-        self._writer.write_status(self._key, status)
-        return Refreshed(status)
+        self._shelf.writer.write_status(self._shelf.key, status)
+        return Refreshed(self._told(status))
 
     def _replace(self, fetched: Fetched, fingerprint: str) -> Refreshed:
+        shelf = self._shelf
         origin = Origin(
             commit_sha=fetched.commit_sha,
             job_id=self._options.job_id,
@@ -232,7 +248,7 @@ class _Refresh:
         )
         for attempt in range(1, _ATTEMPTS + 1):
             self._options.progress("reading")
-            known = self._writer.read_known(self._key)
+            known = shelf.writer.read_known(shelf.key)
             job = self._read_job(fetched, known)
             batch = read_apart.read(self._plugin.name, self._plugin.kind, job, timeout_seconds=READ_TIMEOUT_SECONDS)
             _keep_missed(batch, fetched, known)
@@ -240,12 +256,12 @@ class _Refresh:
             self._options.progress("writing")
             status = self._status_of(batch, fetched, fingerprint)
             try:
-                written = self._writer.replace_source(self._key, batch, status, origin)
-            except Conflict:
-                if attempt == _ATTEMPTS:
+                with shelf.open():
+                    written = shelf.writer.replace_source(shelf.key, batch, status, origin)
+                    return Refreshed(self._told(status.after(written.held, written.removed)), written.removed)
+            except Conflict as error:
+                if attempt == _ATTEMPTS or isinstance(error, Superseded):
                     raise
-                continue
-            return Refreshed(status.after(written.held, written.removed), written.removed)
         raise AssertionError("unreachable")
 
     def _read_job(self, fetched: Fetched, known: dict[str, str]) -> ReadJob:
@@ -278,24 +294,32 @@ class _Refresh:
         )
 
     def _disable(self) -> Refreshed:
-        held = self._held
-        if held is not None and held.state == "disabled":
-            return Refreshed(held)
-        status = SourceStatus("disabled", updated_at=_now())
-        written = self._writer.remove_source(self._key, status)
-        return Refreshed(status, written.removed)
+        shelf = self._shelf
+        with shelf.open():
+            held = shelf.held
+            if held is not None and held.state == "disabled":
+                return Refreshed(held)
+            status = SourceStatus("disabled", updated_at=_now())
+            written = shelf.writer.remove_source(shelf.key, status)
+            return Refreshed(self._told(status), written.removed)
 
     def _fail(self, error: CatalogError) -> Refreshed:
         """Keep what is stored; say what is wrong. The same reason again is not written again, unless asked for."""
         error = self._prepared.shown(error) if self._prepared is not None else error
-        held = self._held
-        is_same = held is not None and held.state == "error" and held.last_error == error.message
-        definition = definition_digest(self._source)
-        if held is not None and is_same and held.definition == definition and not self._options.is_requested:
-            return Refreshed(held, error=error)
+        with self._shelf.open():
+            held = self._shelf.held
+            is_same = held is not None and held.state == "error" and held.last_error == error.message
+            definition = definition_digest(self._source)
+            if held is not None and is_same and held.definition == definition and not self._options.is_requested:
+                return Refreshed(held, error=error)
+            status = self._error_status(held or SourceStatus("error"), error, definition)
+            self._shelf.writer.write_status(self._shelf.key, status)
+            return Refreshed(self._told(status), error=error)
+
+    def _error_status(self, held: SourceStatus, error: CatalogError, definition: str) -> SourceStatus:
         now = _now()
-        status = replace(
-            held or SourceStatus("error"),
+        return replace(
+            held,
             state="error",
             fingerprint="",
             last_refresh_time=now,
@@ -308,26 +332,28 @@ class _Refresh:
             duration_ms=self._elapsed_ms,
             updated_at=now,
         )
-        self._writer.write_status(self._key, status)
-        return Refreshed(status, error=error)
+
+    def _told(self, status: SourceStatus) -> SourceStatus:
+        """The status that was just stored, made known."""
+        self._shelf.statuses.put(self._shelf.key, status)
+        (log.warning if status.state == "error" else log.info)(
+            "source refreshed",
+            state=status.state,
+            entities=status.entity_count,
+            problems=len(status.problems),
+            reason=status.last_error,
+            duration_ms=status.duration_ms,
+            **_facts(self._plugin, self._source),
+        )
+        return status
 
 
 def key_of(plugin: Plugin, source: Source) -> SourceKey:
     return SourceKey(Scope(source.namespace), plugin.name, plugin.kind.name, source.id)
 
 
-def _log(plugin: Plugin, source: Source, status: SourceStatus) -> None:
-    (log.warning if status.state == "error" else log.info)(
-        "source refreshed",
-        namespace=source.namespace,
-        plugin=plugin.name,
-        source=source.id,
-        state=status.state,
-        entities=status.entity_count,
-        problems=len(status.problems),
-        reason=status.last_error,
-        duration_ms=status.duration_ms,
-    )
+def _facts(plugin: Plugin, source: Source) -> dict[str, str]:
+    return {"namespace": source.namespace, "plugin": plugin.name, "source": source.id}
 
 
 def _keep_missed(batch: Batch, fetched: Fetched, known: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from catalog_server.catalog.configuration import Configuration
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresh_limits import RefreshLimits
-from catalog_server.catalog.refresher import Refreshed, Refresher, RefreshOptions
+from catalog_server.catalog.refresher import Refreshed, Refresher, RefreshOptions, Superseded
 from catalog_server.catalog.registry import Registry
 from catalog_server.errors import CatalogError, Conflict, Invalid, NotFound, Unavailable
 from catalog_server.jobs.context import JobContext
@@ -24,6 +24,7 @@ from catalog_server.sources.config import Source
 
 SCHEDULE = "system:schedule"
 """Who asks for the refreshes of the schedule."""
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,15 @@ class Refreshes:
     def _do(self, scope: Scope, plugin: Plugin, source_id: str | None, given: RefreshOptions) -> RefreshResult:
         started = time.monotonic_ns()
         done: list[tuple[Source, Refreshed]] = []
-        sources = self._sources(scope, plugin, source_id)
-        for number, source in enumerate(sources, 1):
+        wanted = self._wanted(scope, plugin, source_id)
+        for number, one in enumerate(wanted, 1):
             given.check()
-            options = replace(given, is_requested=True, progress=_progress_of(given, source, number, len(sources)))
-            try:
-                done.append((source, self._refresher.refresh(plugin, source, options)))
-            except NotFound:  # deleted while the others were refreshed
-                if source_id is not None:
-                    raise
+            options = replace(given, is_requested=True, progress=_progress_of(given, one, number, len(wanted)))
+            refreshed = self._refresh(scope, plugin, one, options)
+            if refreshed is not None:
+                done.append(refreshed)
+            elif source_id is not None:
+                raise NotFound(f'source "{source_id[:128]}" was deleted')
             self._after_write()
         return RefreshResult(
             source_id,
@@ -141,14 +142,28 @@ class Refreshes:
         if source_id is not None and not self._configuration.source(scope, plugin, source_id).enabled:
             raise Conflict(f'source "{source_id}" is disabled: enable it first')
 
-    def _sources(self, scope: Scope, plugin: Plugin, source_id: str | None) -> list[Source]:
+    def _wanted(self, scope: Scope, plugin: Plugin, source_id: str | None) -> list[str]:
         if source_id is not None:
-            return [self._configuration.source(scope, plugin, source_id)]
-        return [one for one in self._configuration.sources(scope, plugin) if one.enabled]
+            return [self._configuration.source(scope, plugin, source_id).id]
+        return [one.id for one in self._configuration.sources(scope, plugin) if one.enabled]
+
+    def _refresh(
+        self, scope: Scope, plugin: Plugin, source_id: str, options: RefreshOptions
+    ) -> tuple[Source, Refreshed] | None:
+        """Refresh a source as it is configured by now, anew when that changes under way. None: it is gone."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            source = self._configuration.find(scope, plugin, source_id)
+            if source is None:
+                return None
+            done = self._refresher.refresh(plugin, source, options)
+            if not isinstance(done.error, Superseded) or attempt == _ATTEMPTS:
+                return source, done
+            options.check()
+        raise AssertionError("unreachable")
 
 
-def _progress_of(given: RefreshOptions, source: Source, number: int, count: int) -> Callable[[str], None]:
-    return lambda step: given.progress(f"{source.id} ({number} of {count}): {step}")
+def _progress_of(given: RefreshOptions, source_id: str, number: int, count: int) -> Callable[[str], None]:
+    return lambda step: given.progress(f"{source_id} ({number} of {count}): {step}")
 
 
 def _nobody() -> None:

@@ -63,7 +63,6 @@ class Desk:
                 base=self.folder,
                 max_file_bytes=1 << 24,
             ),
-            configured=lambda plugin, source: source,
         )
         self.indexes = Indexes(REGISTRY)
         self.follower = Follower(self.engine, REGISTRY, self.indexes)
