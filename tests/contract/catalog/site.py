@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog_server.catalog.configuration import ConfigReader, Configuration
-from catalog_server.catalog.control import SourceControl
+from catalog_server.catalog.control import Caller, SourceControl
 from catalog_server.catalog.fetcher import Fetcher
 from catalog_server.catalog.follower import Follower, Indexes
 from catalog_server.catalog.judging import Judge
@@ -116,7 +116,7 @@ class Site:
             statuses=self.statuses,
             loader=loader,
             reader=reader,
-            judge=Judge(self.fetcher),
+            judge=Judge(self.fetcher, lambda: self.configuration.keys(REGISTRY.plugins).values()),
             mode="file",
             is_shared=False,
         )
@@ -132,13 +132,13 @@ class Site:
 
     def apply(self, words: str, source_id: str = "s", source_type: str = "git", **given: Any) -> None:
         source = {"id": source_id, "name": source_id, "type": source_type, "properties": {"path": words}, **given}
-        self.control.apply(DEFAULT_SCOPE, SKILLS, source, author="ann")
+        self.control.apply(DEFAULT_SCOPE, SKILLS, source, by=Caller("ann"))
 
     def set_enabled(self, enabled: bool, source_id: str = "s") -> None:
-        self.control.set_enabled(DEFAULT_SCOPE, SKILLS, source_id, enabled, author="ann")
+        self.control.set_enabled(DEFAULT_SCOPE, SKILLS, source_id, enabled, by=Caller("ann"))
 
     def delete(self, source_id: str = "s") -> None:
-        self.control.delete(DEFAULT_SCOPE, SKILLS, source_id, author="ann")
+        self.control.delete(DEFAULT_SCOPE, SKILLS, source_id, by=Caller("ann"))
 
     def refresh(self, source_id: str | None = "s") -> Any:
         return self.refreshes.request(DEFAULT_SCOPE, SKILLS, source_id, "ann")
