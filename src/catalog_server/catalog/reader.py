@@ -17,13 +17,13 @@ from catalog_server.catalog.index.evaluate import evaluate, evaluate_children, m
 from catalog_server.catalog.index.index import Index
 from catalog_server.catalog.index.layout import SOURCE, search_words
 from catalog_server.catalog.index.names import TableNames
+from catalog_server.catalog.index.ordering import Place
 from catalog_server.catalog.index.table import OrderRef, Table
 from catalog_server.catalog.named_queries import NamedQuery, check_named_query
 from catalog_server.catalog.orders import child_order, entity_order
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.errors import Invalid, NotFound
 from catalog_server.query.checker import All, Resolved, check_filter
-from catalog_server.query.nodes import Scalar
 from catalog_server.query.parser import parse_filter
 from catalog_server.query.tokens import binding_of, decode_token, encode_token
 from catalog_server.scope import Scope
@@ -69,7 +69,7 @@ class Plan:
     query: ListQuery
     filters: tuple[Resolved, ...]
     binding: str
-    after: tuple[Scalar | None, int] | None
+    after: Place | None
     collection: str | None = None
     within: BitMap | None = None
 
@@ -102,7 +102,8 @@ class Reader:
             filters = (*filters, check_named_query(query.named_query, index))
         name, order = entity_order(index, plugin.kind.rules, query.order_by, query.descending)
         binding = _binding(scope, plugin.name, query, name)
-        return Plan(index, index.table, order, name, query, filters, binding, _after(query, binding))
+        after = _after(query, binding, index.table)
+        return Plan(index, index.table, order, name, query, filters, binding, after)
 
     def plan_children(
         self, scope: Scope, plugin: Plugin, position: int, collection: str, query: ListQuery, within: BitMap | None
@@ -116,7 +117,7 @@ class Reader:
         of_entity = child.of(position)
         within = of_entity if within is None else of_entity & within
         binding = _binding(scope, f"{plugin.name}/{collection}/{index.table.ids[position]}", query, name)
-        after = _after(query, binding)
+        after = _after(query, binding, child.table)
         return Plan(index, child.table, order, name, query, filters, binding, after, collection, within)
 
     def run(self, plan: Plan) -> Page:
@@ -188,13 +189,13 @@ def _binding(scope: Scope, what: str, query: ListQuery, order_name: str) -> str:
     )
 
 
-def _after(query: ListQuery, binding: str) -> tuple[Scalar | None, int] | None:
+def _after(query: ListQuery, binding: str, table: Table) -> Place | None:
     if not query.token:
         return None
     value, entity_id = decode_token(query.token, binding, query.token_parameter)
     if not entity_id.isdecimal() or len(entity_id) > 19:
         raise Invalid("not a page token of this list", field=query.token_parameter, code="page_token")
-    return value, int(entity_id)
+    return Place(value, int(entity_id), table.position(int(entity_id)))
 
 
 def _next_token(plan: Plan, last: int) -> str:

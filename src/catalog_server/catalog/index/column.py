@@ -232,7 +232,10 @@ class Column:
 
     def _texts_where(self, accepts: Callable[[str], bool]) -> BitMap:
         terms = self.texts
-        return terms.union([number for text, number in terms.ids.items() if accepts(text)])
+        found = [(text, number) for text, number in terms.ids.items() if accepts(text)]
+        if len(found) == 1:  # most choices are written in one way only: its bitmap is there already
+            return terms.positions(found[0][0])
+        return terms.union([number for _, number in found])
 
     def _like(self, condition: Condition) -> BitMap:
         pattern = str(condition.value)

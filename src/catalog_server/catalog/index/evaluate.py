@@ -20,12 +20,13 @@ _UNKNOWN = 1 << 30
 
 def evaluate(filter_: Resolved, index: Index) -> BitMap:
     """Positions of the entities that satisfy the filter."""
-    return _Evaluation(index, index.table).run(filter_, None)
+    return _Evaluation(index, index.table).run(filter_, None) & index.table.live
 
 
 def evaluate_children(filter_: Resolved, index: Index, collection: str) -> BitMap:
     """Positions of the children of one collection that satisfy a filter on the children themselves."""
-    return _Evaluation(index, index.children[collection].table).run(filter_, None)
+    table = index.children[collection].table
+    return _Evaluation(index, table).run(filter_, None) & table.live
 
 
 def reads_documents(filter_: Resolved, index: Index) -> bool:
@@ -101,7 +102,7 @@ class _Evaluation:
         if condition.operator is Operator.IS_NULL:
             present = Condition(condition.field, Operator.IS_NOT_NULL, None, condition.only)
             return self._table.live - column.select(present)
-        return column.select(condition) & self._table.live
+        return column.select(condition)
 
     def _without_column(self, condition: Condition, candidates: BitMap | None) -> BitMap:
         within = self._table.live if candidates is None else candidates

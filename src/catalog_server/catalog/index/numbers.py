@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import operator
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
-from catalog_server.catalog.index.terms import to_bitmap
+from catalog_server.catalog.index.terms import EMPTY, to_bitmap
 from catalog_server.query.nodes import Operator
 
 # Beyond this, neighbouring whole numbers share a float; the caller then has to look at the values themselves.
 _EXACT_LIMIT = float(2**53)
 
-_BLOCK = 512
+# Into so many parts the sorted numbers are cut, each of at least so many numbers.
+_MAX_PARTS = 64
+_MIN_PART = 512
 
-_BOUNDS: dict[Operator, tuple[str | None, str | None]] = {
+_Side = Literal["left", "right"]
+_BOUNDS: dict[Operator, tuple[_Side | None, _Side | None]] = {
     Operator.EQUAL: ("left", "right"),
     Operator.LESS: (None, "left"),
     Operator.LESS_EQUAL: (None, "right"),
@@ -36,14 +41,16 @@ COMPARE: dict[Operator, Callable[[float, float], bool]] = {
 class Numbers:
     """Immutable; `changed` makes the next version."""
 
-    __slots__ = ("_blocks", "_keys", "_positions", "at")
+    __slots__ = ("_cuts", "_joined", "_keys", "_parts", "_positions", "at")
 
     def __init__(self, keys: npt.NDArray[np.float64], positions: npt.NDArray[np.uint32], at: BitMap) -> None:
         self._keys = keys
         self._positions = positions
         self.at = at
         """Positions that hold a number."""
-        self._blocks: dict[int, BitMap] = {}
+        self._cuts: list[int] = []
+        self._parts: dict[int, BitMap] = {}
+        self._joined: dict[tuple[int, int], BitMap] = {}
 
     @classmethod
     def build(cls, pairs: list[tuple[int, float]]) -> Numbers:
@@ -73,23 +80,46 @@ class Numbers:
         return self._between(low, high)
 
     def _between(self, low: int, high: int) -> BitMap:
-        """Positions of the numbers from rank `low` to before `high`. Whole blocks stay bitmaps, once asked for."""
-        first, last = -(-low // _BLOCK), high // _BLOCK
+        """Positions of the numbers from rank `low` to before `high`. Whole parts stay bitmaps, once asked for."""
+        cuts = self._cuts or self._cut()
+        first, last = bisect_left(cuts, low), bisect_right(cuts, high) - 1
         if first >= last:
             return to_bitmap(self._positions[low:high])
-        edges = np.concatenate((self._positions[low : first * _BLOCK], self._positions[last * _BLOCK : high]))
-        return BitMap.union(to_bitmap(edges), *map(self._block, range(first, last)))
+        whole = self._whole(first, last)
+        start, end = cuts[first], cuts[last]
+        if (start, end) == (low, high):
+            return whole
+        return whole | to_bitmap(np.concatenate((self._positions[low:start], self._positions[end:high])))
 
-    def _block(self, number: int) -> BitMap:
-        if number not in self._blocks:
-            self._blocks[number] = to_bitmap(self._positions[number * _BLOCK : (number + 1) * _BLOCK])
-        return self._blocks[number]
+    def _cut(self) -> list[int]:
+        """Ranks at which parts begin, and the end. Equal numbers stay together: with few distinct ones no range
+        begins or ends inside of a part.
+        """
+        size = len(self._keys)
+        count = min(_MAX_PARTS, max(1, size // _MIN_PART))
+        keys = self._keys[[size * part // count for part in range(1, count)]]
+        self._cuts = sorted({0, *self._keys.searchsorted(keys).tolist(), size})
+        return self._cuts
+
+    def _whole(self, first: int, last: int) -> BitMap:
+        """The positions of some parts. Joined parts that lie at an end of the numbers stay, too: `<` and `>` ask so."""
+        kept = self._joined.get((first, last))
+        if kept is None:
+            kept = BitMap.union(EMPTY, *map(self._part, range(first, last)))
+            if first == 0 or last == len(self._cuts) - 1:
+                self._joined[first, last] = kept
+        return kept
+
+    def _part(self, number: int) -> BitMap:
+        if number not in self._parts:
+            self._parts[number] = to_bitmap(self._positions[self._cuts[number] : self._cuts[number + 1]])
+        return self._parts[number]
 
     def _range(self, op: Operator, value: float) -> tuple[int, int]:
         left, right = _BOUNDS[op]
         key = float(value)
-        low = int(np.searchsorted(self._keys, key, side=left)) if left else 0  # type: ignore[call-overload]
-        high = int(np.searchsorted(self._keys, key, side=right)) if right else len(self._keys)  # type: ignore[call-overload]
+        low = int(self._keys.searchsorted(key, side=left)) if left else 0
+        high = int(self._keys.searchsorted(key, side=right)) if right else len(self._keys)
         return low, high
 
     def bounds(self) -> tuple[float, float] | None:

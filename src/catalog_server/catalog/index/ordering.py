@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +16,26 @@ from pyroaring import BitMap
 
 from catalog_server.catalog.index.column import Value
 from catalog_server.catalog.index.numbers import to_positions
+from catalog_server.catalog.index.terms import to_bitmap
 from catalog_server.query.nodes import Scalar
 
 SortKey = tuple[int, Any, Any]
 Positions = npt.NDArray[np.uint32]
 # Of a text; a page token, which has to fit into a URL, holds as many. Texts that differ later only are in order of id.
 _SORTED_CHARACTERS = 256
-# Up to this many hits, gathering their ranks is cheaper than walking the whole order.
-_GATHER_LIMIT = 16_384
+# Up to this many hits, looking up the rank of each is cheaper than going along the order.
+_FEW_HITS = 512
+_MIN_STRETCH = 2048
+_MAX_STRETCHES = 64
 _TURN = 4096
+
+
+class Place(NamedTuple):
+    """Where a page begins: behind the entity with this sort value and id, which is at `position` if it still exists."""
+
+    value: Scalar | None
+    id: int
+    position: int | None = None
 
 
 def sort_key(value: Scalar) -> SortKey:
@@ -55,6 +66,7 @@ class Order:
         self._present: Positions = _sorted([(value, p) for value, p in pairs if value is not None], ids)
         self._sequences: dict[bool, Positions] = {}
         self._ranks: dict[bool, Positions] = {}
+        self._stretches: dict[tuple[bool, int], BitMap] = {}
 
     def _key(self, position: int) -> tuple[SortKey, int]:
         value = self._value_of(position)
@@ -92,23 +104,47 @@ class Order:
             self._sequences[descending] = np.concatenate(parts)
         return self._sequences[descending]
 
-    def page(
-        self, hits: BitMap | None, descending: bool, after: tuple[Scalar | None, int] | None, size: int
-    ) -> list[int]:
-        """The first `size` positions of `hits` (None: all) that follow the place `after` = (sort value, id)."""
+    def page(self, hits: BitMap | None, descending: bool, after: Place | None, size: int) -> list[int]:
+        """The first `size` positions of `hits` (None: all) that follow the place `after`."""
         sequence = self.sequence(descending)
-        start = 0 if after is None else self._start(descending, *after)
+        start = 0 if after is None else self._start(descending, after)
         if hits is None:
             found: list[int] = sequence[start : start + size].tolist()
             return found
-        if len(hits) <= _GATHER_LIMIT:
-            ranks = self._rank(descending)[to_positions(hits)]
-            ranks = ranks[ranks >= start]
-            if len(ranks) > size:
-                ranks = np.partition(ranks, size - 1)[:size]
-            found = sequence[np.sort(ranks)].tolist()
-            return found
-        return _walk(sequence, hits, start, size)
+        ranks = self._ranks_of(hits, descending, start, size)
+        if len(ranks) > size:
+            ranks = np.partition(ranks, size - 1)[:size]
+        ranks.sort()
+        found = sequence[ranks].tolist()
+        return found
+
+    def _ranks_of(self, hits: BitMap, descending: bool, start: int, size: int) -> Positions:
+        """Ranks of `hits` from `start` on: all of them, or the `size` first and perhaps more."""
+        rank, count = self._rank(descending), len(self.sequence(descending))
+        if len(hits) <= _FEW_HITS:
+            ranks = rank[to_positions(hits)]
+            return ranks[ranks >= start]
+        width = max(_MIN_STRETCH, count // _MAX_STRETCHES)
+        parts, found = [], 0
+        for number in range(start // width, -(-count // width)):
+            # Most hits are not looked at: those of the first stretch or two fill a page.
+            inside = hits & self._stretch(descending, number, width)
+            ranks = rank[to_positions(inside)]
+            if number * width < start:
+                ranks = ranks[ranks >= start]
+            parts.append(ranks)
+            found += len(ranks)
+            if found >= size:
+                break
+        return np.concatenate(parts) if len(parts) != 1 else parts[0]
+
+    def _stretch(self, descending: bool, number: int, width: int) -> BitMap:
+        """The positions of one part of the order. Stays, once asked for."""
+        kept = self._stretches.get((descending, number))
+        if kept is None:
+            kept = to_bitmap(self.sequence(descending)[number * width : (number + 1) * width])
+            self._stretches[descending, number] = kept
+        return kept
 
     def _rank(self, descending: bool) -> Positions:
         if descending not in self._ranks:
@@ -118,14 +154,22 @@ class Order:
             self._ranks[descending] = ranks
         return self._ranks[descending]
 
-    def _start(self, descending: bool, value: Scalar | None, entity_id: int) -> int:
-        """Index in the sequence of the first position behind (value, id), whether that entity still exists or not."""
+    def _start(self, descending: bool, after: Place) -> int:
+        """Index in the sequence of the first position behind `after`, whether that entity still exists or not."""
+        value, entity_id, position = after
+        if position is not None and self._is_still(position, value):
+            return int(self._rank(descending)[position]) + 1
         count = len(self._present)
         if value is None:
             place = _bisect(self._missing, entity_id, self._ids.__getitem__, right=not descending)
             return count + (len(self._missing) - place if descending else place)
         place = _bisect(self._present, (sort_key(value), entity_id), self._key, right=not descending)
         return count - place if descending else place
+
+    def _is_still(self, position: int, value: Scalar | None) -> bool:
+        """Whether the position sorts by `value`: to Python, 1, 1.0 and True are equal."""
+        held = self._value_of(position)
+        return type(held) is type(value) and held == value
 
 
 def _sorted(pairs: list[tuple[Scalar, int]], ids: Sequence[int] | array[int]) -> Positions:
@@ -151,13 +195,3 @@ def _bisect(positions: Positions, target: Any, key: Callable[[int], Any], *, rig
         else:
             low = middle + 1
     return low
-
-
-def _walk(sequence: Positions, hits: BitMap, start: int, size: int) -> list[int]:
-    """Many hits: go along the order in strides that should hold about two pages of them."""
-    stride = max(64, 2 * size * len(sequence) // len(hits))
-    found: list[int] = []
-    while start < len(sequence) and len(found) < size:
-        found.extend(p for p in sequence[start : start + stride].tolist() if p in hits)
-        start += stride
-    return found[:size]
