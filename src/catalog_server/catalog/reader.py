@@ -7,14 +7,14 @@ run. Planning and running are cheap enough for the event loop, but for filters t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
 from pyroaring import BitMap
 
 from catalog_server.catalog.follower import Indexes
 from catalog_server.catalog.index.evaluate import evaluate, evaluate_children, match_words, reads_documents
-from catalog_server.catalog.index.index import Index
+from catalog_server.catalog.index.index import Checked, Index
 from catalog_server.catalog.index.layout import SOURCE, search_words
 from catalog_server.catalog.index.names import TableNames
 from catalog_server.catalog.index.ordering import Place
@@ -32,8 +32,8 @@ from catalog_server.scope import Scope
 _FEW_DOCUMENTS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class ListQuery:
+# Structs, which are made ten times as fast as frozen dataclasses: each request makes one of each.
+class ListQuery(msgspec.Struct, frozen=True):
     """A list request, typed but not yet checked against a kind. `sources` None: all of them."""
 
     page_size: int
@@ -49,8 +49,7 @@ class ListQuery:
     token_parameter: str = "pageToken"  # noqa: S105 - the name of a request parameter
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """One page. `documents` are finished JSON; `next_token` is empty on the last page."""
 
     documents: list[memoryview]
@@ -58,8 +57,7 @@ class Page:
     next_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """A checked query on one snapshot."""
 
     index: Index
@@ -67,7 +65,7 @@ class Plan:
     order: OrderRef
     order_name: str
     query: ListQuery
-    filters: tuple[Resolved, ...]
+    filters: tuple[Checked, ...]
     binding: str
     after: Place | None
     collection: str | None = None
@@ -78,7 +76,7 @@ class Plan:
         """Whether running it may take long enough to hold up other requests."""
         if len(self.table) <= _FEW_DOCUMENTS:
             return False
-        return not self.order.is_sorted or any(reads_documents(one, self.index) for one in self.filters)
+        return not self.order.is_sorted or any(one.reads_documents for one in self.filters)
 
 
 class Reader:
@@ -97,9 +95,9 @@ class Reader:
             Invalid: `field` names the parameter; filters also carry a position.
         """
         index = self.index(scope, plugin)
-        filters = _filters(query, index.names)
+        filters = _checked(query.filter, index)
         if query.named_query is not None:
-            filters = (*filters, check_named_query(query.named_query, index))
+            filters = (*filters, _looked_at(check_named_query(query.named_query, index), index))
         name, order = entity_order(index, plugin.kind.rules, query.order_by, query.descending)
         binding = _binding(scope, plugin.name, query, name)
         after = _after(query, binding, index.table)
@@ -112,7 +110,8 @@ class Reader:
         index = self.index(scope, plugin)
         child = index.children[collection]
         own = TableNames({f.path: f for f in child.table.layout.fields}, child.table, child=None, like=False)
-        filters = _filters(query, own)
+        node = _parse(query.filter) if query.filter else None
+        filters = () if node is None else (_looked_at(check_filter(node, own), index),)
         name, order = child_order(child.table, query.order_by)
         of_entity = child.of(position)
         within = of_entity if within is None else of_entity & within
@@ -145,7 +144,7 @@ class Reader:
         if plan.collection is not None:
             found = plan.within if plan.within is not None else plan.table.live
             for one in plan.filters:
-                found = found & evaluate_children(one, index, plan.collection)
+                found = found & evaluate_children(one.filter, index, plan.collection)
             return found
         parts: list[BitMap] = []
         if query.sources is not None:
@@ -154,7 +153,8 @@ class Reader:
         if words := search_words([query.q]):
             parts.append(match_words(words, index))
         if plan.filters:
-            parts.append(evaluate(plan.filters[0] if len(plan.filters) == 1 else All(plan.filters), index))
+            filters = tuple(one.filter for one in plan.filters)
+            parts.append(evaluate(filters[0] if len(filters) == 1 else All(filters), index))
         if not parts:
             return None
         return BitMap.intersection(*parts) if len(parts) > 1 else parts[0]
@@ -172,11 +172,27 @@ def find(index: Index, plugin: Plugin, name: str, source_id: str | None) -> int:
 
 # Clients ask for page after page with the same filter; parsing is pure, and half of the cost of a small query.
 _parse = lru_cache(maxsize=1024)(parse_filter)
+_binding_of = lru_cache(maxsize=1024)(binding_of)
+_KEPT_FILTERS = 1024
 
 
-def _filters(query: ListQuery, names: object) -> tuple[Resolved, ...]:
-    node = _parse(query.filter) if query.filter else None
-    return () if node is None else (check_filter(node, names),)  # type: ignore[arg-type]
+def _checked(text: str, index: Index) -> tuple[Checked, ...]:
+    """The filter with the names of one snapshot, where it is kept: what a name means changes with the snapshot only."""
+    if not text:
+        return ()
+    kept = index.checked.get(text)
+    if kept is None:
+        node = _parse(text)
+        if node is None:
+            return ()
+        if len(index.checked) >= _KEPT_FILTERS:
+            index.checked.clear()
+        kept = index.checked[text] = _looked_at(check_filter(node, index.names), index)
+    return (kept,)
+
+
+def _looked_at(filter_: Resolved, index: Index) -> Checked:
+    return Checked(filter_, reads_documents(filter_, index))
 
 
 def _binding(scope: Scope, what: str, query: ListQuery, order_name: str) -> str:
@@ -184,7 +200,7 @@ def _binding(scope: Scope, what: str, query: ListQuery, order_name: str) -> str:
     sources: Sequence[str] = ["*"] if query.sources is None else sorted(query.sources)
     named = "" if query.named_query is None else query.named_query.name
     direction = "DESC" if query.descending else "ASC"
-    return binding_of(
+    return _binding_of(
         scope.namespace, what, query.filter, query.q, named, query.restriction, order_name, direction, *sources
     )
 

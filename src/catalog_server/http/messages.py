@@ -8,8 +8,9 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -25,6 +26,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 JSON = b"application/json"
 _MAX_QUERY_FIELDS = 100
+_KEPT_CHARACTERS = 1024
 _GZIP_FROM_BYTES = 1024
 # Named, and not with the weight 0, which refuses it.
 _TAKES_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[^,]*)?(?:,|$)", re.IGNORECASE)
@@ -34,8 +36,8 @@ class Request:
     """One request. `path` is percent-decoded, `raw_path` as it was sent."""
 
     __slots__ = (
+        "_headers",
         "_query",
-        "headers",
         "id",
         "is_operator",
         "method",
@@ -54,7 +56,8 @@ class Request:
         self.path: str = asgi["path"]
         self.raw_path: bytes = asgi.get("raw_path") or self.path.encode()
         self.raw_query: bytes = asgi["query_string"]
-        self.headers: list[Header] = asgi["headers"]
+        headers: list[Header] = asgi["headers"]
+        self._headers = dict(reversed(headers))  # so that of several the first stays
         self.receive = receive
         self.id = ""
         self.scope: Scope = DEFAULT_SCOPE
@@ -69,10 +72,8 @@ class Request:
 
     def header(self, name: bytes) -> str | None:
         """The first header of this (lower-case) name."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -81,9 +82,10 @@ class Request:
         Raises:
             Invalid: not valid UTF-8, a NUL character, or absurdly many parameters.
         """
-        if self._query is None:
-            self._query = _parse_query(self.raw_query)
-        return self._query
+        found = self._query
+        if found is None:
+            found = self._query = _parse_query(self.raw_query)
+        return found
 
     def first(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
@@ -120,24 +122,39 @@ class Request:
 def _parse_query(raw: bytes) -> dict[str, list[str]]:
     if not raw:
         return {}
+    if raw.count(b"&") >= _MAX_QUERY_FIELDS:
+        raise Invalid(f"the query string has more than {_MAX_QUERY_FIELDS} parameters", field="query")
+    values: dict[str, list[str]] = {}
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"),
-            keep_blank_values=True,
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=_MAX_QUERY_FIELDS,
-        )
+        for pair in raw.decode("ascii").split("&"):
+            if pair:
+                name, _, value = pair.partition("=")
+                values.setdefault(_unescape(name), []).append(_unescape(value))
     except UnicodeDecodeError as error:
         raise Invalid("the query string is not valid UTF-8", field="query") from error
-    except ValueError as error:
-        raise Invalid(f"the query string has more than {_MAX_QUERY_FIELDS} parameters", field="query") from error
-    values: dict[str, list[str]] = {}
-    for name, value in pairs:
-        if "\0" in value or "\0" in name:
-            raise Invalid("holds a NUL character", field=name.replace("\0", "")[:80] or "query")
-        values.setdefault(name, []).append(value)
+    if b"%00" in raw or b"\0" in raw:
+        _refuse_nul(values)
     return values
+
+
+def _unescape(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    return _unescape_kept(text) if len(text) <= _KEPT_CHARACTERS else _unescape_whole(text)
+
+
+def _unescape_whole(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ")).decode()
+
+
+# Clients ask for page after page with the same filter.
+_unescape_kept = lru_cache(maxsize=1024)(_unescape_whole)
+
+
+def _refuse_nul(values: Mapping[str, list[str]]) -> None:
+    for name, found in values.items():
+        if "\0" in name or any("\0" in value for value in found):
+            raise Invalid("holds a NUL character", field=name.replace("\0", "")[:80] or "query")
 
 
 class Response:
@@ -158,17 +175,23 @@ class Response:
     @classmethod
     def empty(cls, status: int, headers: Iterable[Header] = ()) -> Response:
         """An answer that must not have a body (204, 304), and so no headers about one."""
-        response = cls(status, b"")
-        response.headers = tuple(headers)
+        return cls._of(status, b"", tuple(headers))
+
+    @classmethod
+    def _of(cls, status: int, body: bytes, headers: tuple[Header, ...]) -> Response:
+        response = cls.__new__(cls)
+        response.status, response.body, response.headers, response._gzipped = status, body, headers, None
         return response
+
+    def plus(self, *headers: Header) -> Response:
+        """The same answer with more headers, of names that it does not have yet."""
+        return Response._of(self.status, self.body, self.headers + headers)
 
     def with_headers(self, *headers: Header) -> Response:
         """The same answer with more headers. Headers of these names that it has already are replaced."""
         names = {name for name, _ in headers}
-        copy = Response.__new__(Response)
-        copy.status, copy.body, copy._gzipped = self.status, self.body, None
-        copy.headers = (*(header for header in self.headers if header[0] not in names), *headers)
-        return copy
+        kept = tuple(header for header in self.headers if header[0] not in names)
+        return Response._of(self.status, self.body, kept + headers)
 
     def gzipped(self) -> Response:
         """The same answer compressed, where that helps. Made once and kept."""

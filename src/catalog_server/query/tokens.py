@@ -30,9 +30,13 @@ class _Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     h: str
 
 
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Payload).decode
+
+
 def encode_token(key: Scalar | None, entity_id: str, binding: str) -> str:
     """The token of the page after the row with this sort value (None: the row has none) and id."""
-    payload = msgspec.json.encode(_Payload(v=_VERSION, k=(key, entity_id), h=binding))
+    payload = _encode(_Payload(v=_VERSION, k=(key, entity_id), h=binding))
     return base64.urlsafe_b64encode(payload).rstrip(b"=").decode("ascii")
 
 
@@ -63,7 +67,7 @@ def _read_payload(text: str) -> _Payload | None:
         return None
     try:
         decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        payload = msgspec.json.decode(decoded, type=_Payload)
+        payload = _decode(decoded)
     except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError):
         return None
     key = payload.k[0]

@@ -66,7 +66,7 @@ def pages_of(reader: Reader, plugin: Plugin, query: ListQuery) -> list[Page]:
 
 
 def as_fields(query: ListQuery) -> dict[str, Any]:
-    return {name: getattr(query, name) for name in ListQuery.__dataclass_fields__}
+    return {name: getattr(query, name) for name in ListQuery.__struct_fields__}
 
 
 def keys_in(page: Page) -> list[tuple[str, str]]:

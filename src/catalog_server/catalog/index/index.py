@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from pyroaring import BitMap
 
@@ -15,6 +16,7 @@ from catalog_server.catalog.index.names import KindNames, TableNames
 from catalog_server.catalog.index.numbers import to_positions
 from catalog_server.catalog.index.table import Row, Table
 from catalog_server.catalog.index.terms import Terms, TermsBuilder
+from catalog_server.query.checker import Resolved
 from catalog_server.schema.kind import Kind
 
 
@@ -71,6 +73,13 @@ class ChildTable:
         return held
 
 
+class Checked(NamedTuple):
+    """A filter whose names and types are right, and whether it has to look into documents."""
+
+    filter: Resolved
+    reads_documents: bool
+
+
 class Index:
     """A snapshot of one (namespace, plugin). `generation` is the change feed's number that it stands at."""
 
@@ -84,6 +93,8 @@ class Index:
         """Vocabulary of text search."""
         self.children = children
         self.names = KindNames(shape.kind, table, self._child_names())
+        self.checked: dict[str, Checked] = {}
+        """Filters by their text, as far as the reader keeps them."""
         self.changes_since_build = 0
 
     def _child_names(self) -> dict[str, TableNames]:

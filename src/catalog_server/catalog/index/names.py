@@ -49,6 +49,9 @@ class TableNames:
             return self._custom(name)
         return None
 
+    def suggest(self, name: str) -> str | None:
+        return nearest(name, self.known())
+
     def known(self) -> Iterable[str]:
         """Every name that could have been meant."""
         yield from _STANDARD

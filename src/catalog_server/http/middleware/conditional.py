@@ -8,7 +8,9 @@ bytes, the least recently used leaving first. A new version makes old entries wo
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
+from typing import NamedTuple
 
 from catalog_server.http.messages import Handler, Header, Middleware, Request, Response
 
@@ -16,35 +18,43 @@ _ENTRY_OVERHEAD_BYTES = 512
 Key = tuple[str, bytes, bytes]
 
 
+class Entry(NamedTuple):
+    """An answer, the version that it belongs to, and its ETag."""
+
+    version: str
+    etag: str
+    response: Response
+
+
 class ResponseCache:
-    """Answers by (namespace, path, query), each with the version that it belongs to."""
+    """Answers by (namespace, path, query)."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._size = 0
-        self._entries: OrderedDict[Key, tuple[str, Response]] = OrderedDict()
+        self._entries: OrderedDict[Key, Entry] = OrderedDict()
 
-    def get(self, key: Key, version: str) -> Response | None:
+    def get(self, key: Key, version: str) -> Entry | None:
         entry = self._entries.get(key)
-        if entry is None or entry[0] != version:
+        if entry is None or entry.version != version:
             return None
         self._entries.move_to_end(key)
-        return entry[1]
+        return entry
 
-    def put(self, key: Key, version: str, response: Response) -> None:
-        size = _size_of(key, response)
-        if size * 8 > self._max_bytes:  # one huge answer must not push out everything else
+    def put(self, key: Key, entry: Entry) -> None:
+        size = _size_of(key, entry.response)
+        if size * 8 > self.max_bytes:  # one huge answer must not push out everything else
             return
         self._drop(key)
-        self._entries[key] = (version, response)
+        self._entries[key] = entry
         self._size += size
-        while self._size > self._max_bytes:
+        while self._size > self.max_bytes:
             self._drop(next(iter(self._entries)))
 
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._size -= _size_of(key, entry[1])
+            self._size -= _size_of(key, entry.response)
 
 
 def _size_of(key: Key, response: Response) -> int:
@@ -55,50 +65,57 @@ def _size_of(key: Key, response: Response) -> int:
 def conditional_reads(cache_bytes: int) -> Middleware:
     """Middleware: ETag, 304 and, where `cache_bytes` is not 0, the response cache."""
     cache = ResponseCache(cache_bytes)
+    return lambda following: _ConditionalReads(following, cache).handle
 
-    def wrap(following: Handler) -> Handler:
-        async def handle(request: Request) -> Response:
-            route = request.route
-            if route is None or route.version is None or request.method not in ("GET", "HEAD"):
-                return await following(request)
-            version = route.version(request)
-            key = (request.scope.namespace, request.raw_path, request.raw_query)
-            wanted = request.header(b"if-none-match")
-            if wanted is not None and _matches(wanted, etag := _etag(version, key)):
-                return _not_modified(etag)
-            response = cache.get(key, version)
-            if response is None:
-                response = await following(request)
-                if response.status != 200:
-                    return response
-                response = response.with_headers((b"etag", _etag(version, key)), _REVALIDATE)
-                # An answer computed while a new version was published belongs to either: not kept.
-                if cache_bytes and route.version(request) == version:
-                    cache.put(key, version, response)
-            # `*` asks whether there is anything: it must not hide a 404, so it is looked at last.
-            return _not_modified(_etag(version, key)) if wanted == "*" else response
 
-        return handle
+class _ConditionalReads:
+    def __init__(self, following: Handler, cache: ResponseCache) -> None:
+        self._following = following
+        self._cache = cache
 
-    return wrap
+    def handle(self, request: Request) -> Awaitable[Response]:
+        route = request.route
+        if route is None or route.version is None or request.method not in ("GET", "HEAD"):
+            return self._following(request)
+        return self._answer(request, route.version)
+
+    async def _answer(self, request: Request, version_of: Callable[[Request], str]) -> Response:
+        version = version_of(request)
+        key = (request.scope.namespace, request.raw_path, request.raw_query)
+        entry = self._cache.get(key, version)
+        etag = _etag(version, key) if entry is None else entry.etag
+        wanted = request.header(b"if-none-match")
+        if wanted is not None and _matches(wanted, etag):
+            return _not_modified(etag)
+        if entry is not None:
+            response = entry.response
+        else:
+            response = await self._following(request)
+            if response.status != 200:
+                return response
+            response = response.plus((b"etag", etag.encode()), _REVALIDATE)
+            # An answer computed while a new version was published belongs to either: not kept.
+            if self._cache.max_bytes and version_of(request) == version:
+                self._cache.put(key, Entry(version, etag, response))
+        # `*` asks whether there is anything: it must not hide a 404, so it is looked at last.
+        return _not_modified(etag) if wanted == "*" else response
 
 
 _REVALIDATE: Header = (b"cache-control", b"no-cache")
 
 
-def _etag(version: str, key: Key) -> bytes:
+def _etag(version: str, key: Key) -> str:
     digest = blake2b(b"%s\0%s?%s" % (key[0].encode(), key[1], key[2]), digest_size=6).hexdigest()
     # Weak: the same answer may be sent compressed or not.
-    return f'W/"{version}-{digest}"'.encode()
+    return f'W/"{version}-{digest}"'
 
 
-def _matches(wanted: str, etag: bytes) -> bool:
-    text = etag.decode()
-    if wanted == text:
+def _matches(wanted: str, etag: str) -> bool:
+    if wanted == etag:
         return True
-    strong = text.removeprefix("W/")
+    strong = etag.removeprefix("W/")
     return any(one.strip().removeprefix("W/") == strong for one in wanted.split(","))
 
 
-def _not_modified(etag: bytes) -> Response:
-    return Response.empty(304, ((b"etag", etag), _REVALIDATE))
+def _not_modified(etag: str) -> Response:
+    return Response.empty(304, ((b"etag", etag.encode()), _REVALIDATE))

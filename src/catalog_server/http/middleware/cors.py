@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from catalog_server.http.messages import Handler, Header, Middleware, Request, Response
 
@@ -28,10 +28,11 @@ def cors(origins: Sequence[str]) -> Middleware:
         )
 
     def wrap(following: Handler) -> Handler:
-        async def handle(request: Request) -> Response:
+        def handle(request: Request) -> Awaitable[Response]:
             origin = request.header(b"origin")
-            if origin is None:
-                return await following(request)
+            return following(request) if origin is None else answer(request, origin)
+
+        async def answer(request: Request, origin: str) -> Response:
             is_allowed = origin.lower().startswith(("http://", "https://")) and (
                 allows_any or origin.lower() in origins
             )

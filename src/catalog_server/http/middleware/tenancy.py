@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 
 from catalog_server.errors import Invalid
 from catalog_server.http.messages import Handler, Middleware, Request, Response
 from catalog_server.http.problems import TenantForbidden, TenantRejected
-from catalog_server.scope import DEFAULT_SCOPE, Scope
+from catalog_server.scope import Scope
 
 
 def tenancy(mode: str, allowed: Collection[str]) -> Middleware:
-    """In mode `single` everything belongs to `default`; in mode `namespace` each request names its namespace."""
+    """In mode `namespace` each request names its namespace; in mode `single` all stay in `default`, as they begin."""
 
     def wrap(following: Handler) -> Handler:
-        if mode == "single":
-
-            async def single(request: Request) -> Response:
-                request.scope = DEFAULT_SCOPE
-                return await following(request)
-
-            return single
-
-        async def by_namespace(request: Request) -> Response:
+        def by_namespace(request: Request) -> Awaitable[Response]:
             if request.route is not None and request.route.needs_tenant:
                 request.scope = _scope_of(request, allowed)
-            return await following(request)
+            return following(request)
 
-        return by_namespace
+        return following if mode == "single" else by_namespace
 
     return wrap
 
