@@ -91,6 +91,13 @@ def test_artifact_types(sample: Client) -> None:
         assert "recipe" in error["message"]
 
 
+def test_artifact_filter_with_an_unknown_name_is_the_clients_fault(sample: Client) -> None:
+    """A name that no artifact has is an error that names the filter and the nearest name."""
+    error = sample.error(f"{ONE}/artifacts", filterQuery="nmae = 'x'")
+    assert error["field"] == "filterQuery"
+    assert "name" in error["message"]
+
+
 def test_artifact_filter(sample: Client) -> None:
     every = sample.ok(f"{ONE}/artifacts", pageSize=100)["items"]
     fast = sample.ok(f"{ONE}/artifacts", filterQuery="ttft_p90 < 100", pageSize=100)["items"]

@@ -14,7 +14,34 @@ from catalog_server.schema.kind import ListRules
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 MAX_TEXT = 1024
+_KEPT_BYTES = 1024
+_KEPT_QUERIES = 1024
 _TOKENS = ("pageToken", "nextPageToken")
+
+
+class ListQueries:
+    """The list queries of one kind that were asked last: clients repeat themselves, and walk the same pages.
+
+    What a query says follows from its text, the namespace and the configuration, but not from what is loaded.
+    """
+
+    def __init__(self, plugin: Plugin, configuration: Configuration) -> None:
+        self._plugin = plugin
+        self._configuration = configuration
+        self._kept: dict[tuple[bytes, str, str], tuple[ListQuery, bool]] = {}
+
+    def of(self, request: Request) -> tuple[ListQuery, bool]:
+        """The query of a request, and whether assets are asked for."""
+        key = (request.raw_query, request.scope.namespace, self._configuration.version)
+        kept = self._kept.get(key)
+        if kept is None:
+            query = parse_list_query(request, self._plugin, self._configuration)
+            kept = query, parse_choice(request, "view", ("native", "asset"), "native") == "asset"
+            if len(request.raw_query) <= _KEPT_BYTES:
+                if len(self._kept) >= _KEPT_QUERIES:
+                    self._kept.clear()
+                self._kept[key] = kept
+        return kept
 
 
 def parse_list_query(request: Request, plugin: Plugin, configuration: Configuration) -> ListQuery:

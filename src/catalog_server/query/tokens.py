@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -62,6 +63,7 @@ def binding_of(*parts: str) -> str:
     return hashlib.blake2b(ascii(parts).encode(), digest_size=8).hexdigest()
 
 
+@lru_cache(maxsize=1024)
 def _read_payload(text: str) -> _Payload | None:
     if not _ALPHABET.fullmatch(text):
         return None

@@ -167,7 +167,8 @@ class Column:
             return self._like(condition)
         if op in ORDERINGS:
             return self._ordered(op, condition)
-        found = BitMap.union(EMPTY, *(self._equal(literal, condition) for literal in literals if literal is not None))
+        equal = [self._equal(literal, condition) for literal in literals if literal is not None]
+        found = equal[0] if len(equal) == 1 else BitMap.union(EMPTY, *equal)
         if op not in _NEGATIVES:
             return found
         return self._comparable(condition, literals) - found
@@ -187,15 +188,14 @@ class Column:
         """Positions with a value of a type that the literals can be compared with."""
         if not literals:
             return self._present(condition.only)
-        present = BitMap()
-        for literal in literals:
-            if isinstance(literal, bool):
-                present |= self.flags[True] | self.flags[False]
-            elif isinstance(literal, str):
-                present |= self.texts_at
-            else:
-                present |= self.numbers.at
+        present = BitMap.union(*map(self._like_typed, literals)) if len(literals) > 1 else self._like_typed(literals[0])
         return present if condition.only is None else present & self._present(condition.only)
+
+    def _like_typed(self, literal: Scalar | None) -> BitMap:
+        """Positions with a value of the literal's type."""
+        if isinstance(literal, bool):
+            return self.flags[True] | self.flags[False]
+        return self.texts_at if isinstance(literal, str) else self.numbers.at
 
     def _equal(self, literal: Scalar, condition: Condition) -> BitMap:
         if isinstance(literal, bool):

@@ -112,10 +112,8 @@ class Order:
             found: list[int] = sequence[start : start + size].tolist()
             return found
         ranks = self._ranks_of(hits, descending, start, size)
-        if len(ranks) > size:
-            ranks = np.partition(ranks, size - 1)[:size]
         ranks.sort()
-        found = sequence[ranks].tolist()
+        found = sequence[ranks[:size]].tolist()
         return found
 
     def _ranks_of(self, hits: BitMap, descending: bool, start: int, size: int) -> Positions:
@@ -123,7 +121,7 @@ class Order:
         rank, count = self._rank(descending), len(self.sequence(descending))
         if len(hits) <= _FEW_HITS:
             ranks = rank[to_positions(hits)]
-            return ranks[ranks >= start]
+            return ranks[ranks >= start] if start else ranks
         width = max(_MIN_STRETCH, count // _MAX_STRETCHES)
         parts, found = [], 0
         for number in range(start // width, -(-count // width)):

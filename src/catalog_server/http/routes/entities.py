@@ -13,7 +13,7 @@ from catalog_server.catalog.reader import Page, Plan
 from catalog_server.errors import Unavailable
 from catalog_server.http.assets import asset_list, asset_of
 from catalog_server.http.messages import Request, Response, json_response
-from catalog_server.http.params import parse_choice, parse_list_query
+from catalog_server.http.params import ListQueries, parse_choice
 from catalog_server.http.router import ErrorStyle, Operation, Route, decode_name
 from catalog_server.http.routes.parameters import SOURCE_ID, VIEW, list_parameters
 from catalog_server.http.schemas import (
@@ -32,13 +32,12 @@ DEADLINE_SECONDS = 10.0
 def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
     """List, filter options, and where names are one path segment also get and dependencies."""
     kind, tag = plugin.kind, plugin.display_name
-    reader = services.reader
+    reader, queries = services.reader, ListQueries(plugin, services.configuration)
     style: ErrorStyle = "code" if kind.rules.code_errors else "text"
 
     def list_entities(request: Request) -> Response | Awaitable[Response]:
         check_loaded(services)
-        query = parse_list_query(request, plugin, services.configuration)
-        is_asset = parse_choice(request, "view", ("native", "asset"), "native") == "asset"
+        query, is_asset = queries.of(request)
         plan = reader.plan(request.scope, plugin, query)
         if is_asset:
             return run(services, plan, lambda page: asset_list(plugin, services.configuration, request.scope, page))
@@ -46,8 +45,8 @@ def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
 
     def get_options(request: Request) -> Response:
         check_loaded(services)
-        queries = services.configuration.section(plugin).named_queries
-        return json_response(filter_options(reader.index(request.scope, plugin), queries))
+        named = services.configuration.section(plugin).named_queries
+        return json_response(filter_options(reader.index(request.scope, plugin), named))
 
     routes = [
         Route(
