@@ -151,7 +151,11 @@ class Index:
 
     def _words_at(self, table: Table, positions: BitMap) -> list[tuple[int, str]]:
         layout, documents = self.shape.layout, table.documents
-        return [(position, word) for position in positions for word in layout.values(documents[position]).words]
+        return [
+            (position, word)
+            for position in positions
+            for word in set(layout.values(documents[position]).searched.split())
+        ]
 
     def _changed_children(
         self, child: ChildTable, table: Table, touched: BitMap, rows: Sequence[ChildRow]

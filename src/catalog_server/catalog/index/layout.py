@@ -24,11 +24,12 @@ TIMES = (CREATED, UPDATED)
 
 @dataclass(slots=True)
 class Extract:
-    """What one document holds: values in the order of Layout.names, custom properties by name, words for `q`."""
+    """What one document holds: values in the order of Layout.names, custom properties by name, the text for `q`."""
 
     own: tuple[Value, ...]
     custom: dict[str, Value]
-    words: set[str]
+    searched: str
+    """The search fields, case-folded, with blanks between them."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,16 @@ class Layout:
         if self.deep:
             tops = zip(self.deep, self.deep_tops(top), strict=True)
             own += tuple([None if found is None else value_at(found, field) for field, found in tops])
-        return Extract(own, self._custom(top), self._words(top))
+        return Extract(own, self._custom(top), self._searched(top))
 
-    def _words(self, top: Any) -> set[str]:
-        """The case-folded words of the search fields."""
+    def _searched(self, top: Any) -> str:
         texts = []
         for value in self.searched(top):
             if isinstance(value, str):
                 texts.append(value)
             elif isinstance(value, list):
                 texts += map(str, value)
-        return set(" ".join(texts).casefold().split())
+        return " ".join(texts).casefold()
 
     def _custom(self, top: Any) -> dict[str, Value]:
         given = getattr(top, CUSTOM, None)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from pyroaring import BitMap
 
 from catalog_server.catalog.index.column import Column, Value
@@ -20,7 +18,7 @@ from catalog_server.catalog.index.terms import TermsBuilder
 from catalog_server.query.nodes import Scalar
 
 _MAX_CUSTOM_COLUMNS = 256
-_PORTION = 1000
+_PORTION = 100
 _CUSTOM = f"{CUSTOM}."
 _STANDARD = (NAME, SOURCE, CREATED, UPDATED)
 
@@ -217,13 +215,13 @@ class _Gathered:
         self._own: list[list[Value]] = [[] for _ in self._names]
         self._custom: dict[str, list[Value]] = {}
         self._portion: list[tuple[Value, ...]] = []
-        self._portion_words: list[set[str]] = []
         self._size = 0
 
     def add(self, row: Row) -> None:
         extract = self._layout.values(row.document)
         self._portion.append(_standard(row) + extract.own)
-        self._portion_words.append(extract.words)
+        if self._words is not None:
+            self._words.add_words(self._size, extract.searched)
         for name, value in extract.custom.items():
             values = self._custom.get(name)
             if values is None:
@@ -237,15 +235,10 @@ class _Gathered:
             self._turn()
 
     def _turn(self) -> None:
-        """The portion's rows into columns, its words into the vocabulary."""
+        """The portion's rows into columns."""
         for values, portion in zip(self._own, zip(*self._portion, strict=True), strict=False):
             values.extend(portion)
-        if self._words is not None:
-            first = self._size - len(self._portion)
-            counts = [len(words) for words in self._portion_words]
-            positions = np.repeat(np.arange(first, self._size, dtype=np.uint32), counts)
-            self._words.add(positions, list(chain.from_iterable(self._portion_words)))
-        self._portion, self._portion_words = [], []
+        self._portion = []
 
     def columns(self, size: int) -> dict[str, list[Value]]:
         self._turn()

@@ -158,24 +158,39 @@ class TermsBuilder:
         self._numbers: array[int] = array("I")
         self._positions: array[int] = array("I")
 
-    def add(self, positions: npt.NDArray[np.uint32], texts: list[str]) -> None:
+    def add(self, positions: npt.NDArray[np.uint32], texts: Iterable[str]) -> None:
         """`texts[i]` stands at `positions[i]`. A pair comes once."""
         self._numbers.extend(map(self.ids.__getitem__, texts))
         self._positions.frombytes(positions.tobytes())
 
+    def add_words(self, position: int, text: str) -> None:
+        """Each word of `text` stands at `position`. They become numbers at once, while they are in the cache."""
+        numbers = set(map(self.ids.__getitem__, text.split()))
+        self._numbers.extend(numbers)
+        self._positions.extend(array("I", (position,)) * len(numbers))
+
     def build(self) -> Terms:
         numbers = np.frombuffer(self._numbers, dtype=np.uint32)
-        positions = np.frombuffer(self._positions, dtype=np.uint32)[np.argsort(numbers, kind="stable")]
         counts = np.bincount(numbers, minlength=len(self.ids))
+        positions = self._sorted_positions(numbers)
         ends = np.cumsum(counts)
         singles = np.full(len(self.ids), _MANY, dtype=np.int64)
         is_single = counts == 1
         singles[is_single] = positions[ends[is_single] - 1]
-        many = {}
-        for number in np.flatnonzero(counts > 1).tolist():
-            end = int(ends[number])
-            many[number] = to_bitmap(positions[end - int(counts[number]) : end])
-        return Terms(dict(self.ids), list(self.ids), array("q", singles.tobytes()), many)
+        many = np.flatnonzero(counts > 1)
+        spans = zip(many.tolist(), (ends - counts)[many].tolist(), ends[many].tolist(), strict=True)
+        # By way of array.array, which pyroaring reads four times as fast as a numpy array.
+        flat = array("I", positions.tobytes())
+        bitmaps = {number: BitMap(flat[start:end]) for number, start, end in spans}
+        return Terms(dict(self.ids), list(self.ids), array("q", singles.tobytes()), bitmaps)
+
+    def _sorted_positions(self, numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+        """The positions of the first text, then those of the second, and so on; ascending for each."""
+        # One sort of plain numbers: several times as fast as sorting the places of the numbers.
+        pairs = numbers.astype(np.uint64) << np.uint64(32)
+        pairs |= np.frombuffer(self._positions, dtype=np.uint32)
+        pairs.sort()
+        return pairs.astype(np.uint32)
 
 
 class _Block:
