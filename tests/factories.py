@@ -155,7 +155,7 @@ class Shelf:
         entity_id = held.id if held else self._take_id()
         created = held.created_at if held else now
         self.entities[source_id, record.name] = EntityRow(
-            entity_id, source_id, record.name, record.document.decode(), created, now
+            entity_id, source_id, record.name, record.document, created, now
         )
         old = self.parts.get(entity_id, [])
         self.parts[entity_id] = [

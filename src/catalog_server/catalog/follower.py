@@ -179,7 +179,7 @@ class _Children(Mapping[str, Iterable[ChildRow]]):
 
 def entity_row(kind: Kind, row: sql.EntityRow, overlays: Overlaid = NO_OVERLAYS) -> Row:
     """A stored entity as clients see it."""
-    document = row.document.encode()
+    document = row.document
     if overlays and (overlay := overlays.get((row.source_id, row.name))) is not None:
         document = b'%b,"%b":%b}' % (document[:-1], FIELD.encode(), overlay)
     if kind.serves_id:

@@ -5,13 +5,13 @@ Returns frozen values, never rows that still talk to the database; tuples where 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from catalog_server.db.dialects import insert_ignore, upsert
+from catalog_server.db.dialects import insert_ignore, stream_rows, upsert, utf8
 from catalog_server.db.tables import changes, entities, entity_children, generations, overlays, refresh_status
 from catalog_server.scope import Scope
 
@@ -28,12 +28,12 @@ class StoredItem:
 
 
 class EntityRow(NamedTuple):
-    """One stored entity."""
+    """One stored entity. Its document is UTF-8, as it is served."""
 
     id: int
     source_id: str
     name: str
-    document: str
+    document: bytes
     created_at: int
     updated_at: int
 
@@ -78,14 +78,6 @@ class FeedState:
     pruned_to: int
 
 
-_ENTITY = (
-    entities.c.id,
-    entities.c.source_id,
-    entities.c.name,
-    entities.c.document,
-    entities.c.created_at,
-    entities.c.updated_at,
-)
 _CHILD = (
     entity_children.c.id,
     entity_children.c.entity_id,
@@ -126,11 +118,12 @@ def read_entities(
 ) -> Iterator[EntityRow]:
     """Entities that changed after a generation (0: all), streamed in no particular order: sorting them would make
     SQLite copy every document first."""
-    query = select(*_ENTITY).where(*_own(entities, scope, plugin))
+    own = entities.c
+    columns = (own.id, own.source_id, own.name, utf8(connection, own.document), own.created_at, own.updated_at)
+    query = select(*columns).where(*_own(entities, scope, plugin))
     if after_generation:
         query = query.where(entities.c.generation > after_generation)
-    for row in _streamed(connection, query):
-        yield EntityRow(*row)
+    yield from map(EntityRow._make, stream_rows(connection, query))
 
 
 def read_children(
@@ -139,7 +132,7 @@ def read_children(
     """Children of the given entities (None: of all), in order of id."""
     query = select(*_CHILD).where(*_own(entity_children, scope, plugin)).order_by(entity_children.c.id)
     if entity_ids is None:
-        yield from (ChildRow(*row) for row in _streamed(connection, query))
+        yield from map(ChildRow._make, stream_rows(connection, query))
         return
     for chunk in _chunks(entity_ids):
         yield from (ChildRow(*row) for row in connection.execute(query.where(entity_children.c.entity_id.in_(chunk))))
@@ -161,10 +154,6 @@ def read_deleted(connection: Connection, scope: Scope, plugin: str, *, after_gen
         *_own(changes, scope, plugin), changes.c.generation > after_generation, changes.c.operation == "delete"
     )
     return [int(entity_id) for (entity_id,) in connection.execute(query)]
-
-
-def _streamed(connection: Connection, query: Select[Any]) -> Iterable[Any]:
-    return connection.execution_options(stream_results=True, yield_per=_CHUNK).execute(query)
 
 
 def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Connection, Engine, Integer, String, Table, Text, event
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    Select,
+    String,
+    Table,
+    Text,
+    cast,
+    event,
+    func,
+)
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 _MYSQL = ("mysql", "mariadb")
 _SWITCH_ATTEMPTS = 100
 _SWITCH_WAIT_SECONDS = 0.02
+_STREAM_ROWS = 100
+_COPIED_AS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
+    (LargeBinary, "bytea"),
+    (String, "text"),
+    (BigInteger, "int8"),
+    (Integer, "int4"),
+)
 LockStrategy = Literal["advisory", "named", "table"]
 _LOST_RACE_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 _LOST_RACE_NUMBERS = (1213, 1020)  # MySQL: deadlock; MariaDB: record has changed since last read
@@ -128,6 +150,35 @@ def one_snapshot(engine: Engine) -> Engine:
     """The same pool, for transactions in which all statements see the same state: not the default of PostgreSQL."""
     is_default = engine.dialect.name != "postgresql"
     return engine if is_default else engine.execution_options(isolation_level="REPEATABLE READ")
+
+
+def utf8(connection: Connection, column: ColumnElement[str]) -> ColumnElement[bytes]:
+    """A text as its bytes, for those who would only encode again what the driver has decoded."""
+    is_postgres = connection.dialect.name == "postgresql"
+    return func.convert_to(column, "UTF8", type_=LargeBinary) if is_postgres else cast(column, LargeBinary)
+
+
+def stream_rows(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Any]]:
+    """The rows of a large result, a few at a time."""
+    if connection.dialect.name == "postgresql":
+        return _copy_rows(connection, query)
+    options = {"stream_results": True, "yield_per": _STREAM_ROWS}
+    return iter(connection.execution_options(**options).execute(query))
+
+
+def _copy_rows(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Any]]:
+    """With a cursor, server and client would wait for each other in turn; COPY lets the server work ahead."""
+    compiled = query.compile(dialect=connection.dialect)
+    types = [next(name for kind, name in _COPIED_AS if isinstance(one.type, kind)) for one in query.selected_columns]
+    driver: Any = connection.connection
+    statement = f"COPY ({compiled}) TO STDOUT (FORMAT BINARY)"
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement, compiled.params) as copy:
+            copy.set_types(types)
+            yield from copy.rows()
+    except connection.dialect.loaded_dbapi.Error as error:
+        # As SQLAlchemy does for its own statements, so that nobody has to know of a second kind of error.
+        raise DBAPIError.instance(statement, None, error, connection.dialect.loaded_dbapi.Error) from error
 
 
 def returns_updates(connection: Connection) -> bool:
