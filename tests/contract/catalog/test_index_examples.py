@@ -154,6 +154,20 @@ def test_properties_when_there_are_more_than_get_columns_then_answer_all_the_sam
     assert len(names(index, plugin, filter="customProperties.nobody IS NULL")) == 301
 
 
+def test_property_when_it_comes_late_and_changes_its_type_then_each_value_is_found() -> None:
+    raws: list[dict[str, Any]] = [{"name": f"n{number:03}", "maker": "m" * (number % 2)} for number in range(1000)]
+    late = {250: "text", 251: "text", 349: "other", 450: 7, 451: True, 700: ["text", "b"], 999: "last"}
+    for number, value in late.items():
+        raws[number]["customProperties"] = {"x": value}
+    index = shelf_of(raws).index()
+    assert names(index, filter="x = 'text'") == ["n250", "n251", "n700"]
+    assert names(index, filter="x = 7 OR x = true OR x = 'last'") == ["n450", "n451", "n999"]
+    assert len(names(index, filter="x IS NULL")) == 1000 - len(late)
+    assert len(names(index, filter="maker = 'm'")) == 500
+    texts = shelf_of([one for one in raws if not isinstance(one.get("customProperties", {}).get("x"), int | list)])
+    assert names(texts.index(), filter="x LIKE '%t%'") == ["n250", "n251", "n349", "n999"]
+
+
 def test_properties_when_columns_become_free_then_those_without_one_are_still_found() -> None:
     shelf = shelf_of([{"name": f"n{number:03}", "customProperties": {f"p{number}": number}} for number in range(300)])
     index = shelf.index()

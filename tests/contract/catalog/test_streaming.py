@@ -22,6 +22,12 @@ def gadgets() -> list[dict[str, object]]:
     ]
 
 
+def read_after_break(store: Store) -> None:
+    with reading(store.engine) as connection:
+        connection.connection.driver_connection.close()  # type: ignore[union-attr]
+        list(sql.read_entities(connection, DEFAULT_SCOPE, "gadgets"))
+
+
 def test_documents_when_streamed_then_are_the_stored_bytes(store: Store) -> None:
     store.write(gadgets())
     with reading(store.engine) as connection:
@@ -56,8 +62,6 @@ def test_rows_when_left_before_the_end_then_the_connection_goes_on(store: Store)
 
 def test_rows_when_the_connection_breaks_then_the_database_is_unavailable(store: Store) -> None:
     store.write(gadgets())
-    with pytest.raises(Unavailable, match="database"):  # noqa: PT012 - the error is made at the door of `reading`
-        with reading(store.engine) as connection:
-            connection.connection.driver_connection.close()  # type: ignore[union-attr]
-            list(sql.read_entities(connection, DEFAULT_SCOPE, "gadgets"))
+    with pytest.raises(Unavailable, match="database"):
+        read_after_break(store)
     assert len(store.names()) == len(MAKERS)

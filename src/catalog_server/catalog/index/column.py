@@ -19,6 +19,7 @@ from catalog_server.query.nodes import LIKES, ORDERINGS, Operator, Scalar
 from catalog_server.query.predicate import like_pattern, list_text, literal_chunk, matches
 
 Value = Scalar | tuple[Scalar, ...] | None
+_TEXT_TYPES = {str, type(None)}
 _NEGATIVES = (Operator.NOT_EQUAL, Operator.NOT_IN)
 
 
@@ -46,26 +47,25 @@ class Column:
 
     @classmethod
     def build(cls, values: list[Value]) -> Column:
-        """From the value at each position. Takes the list over: equal texts in it become one object."""
+        """From the value at each position. Takes the list over."""
         kinds = set(map(type, values)) - {type(None)}
         if not kinds:
             return cls(values, _NO_TERMS, EMPTY, _NO_NUMBERS, _NO_FLAGS, _NO_TERMS)
         if kinds == {str}:
-            return cls._build_texts(values)
+            builder = ColumnBuilder()
+            builder.extend(values)
+            return builder.build()
         if kinds <= {int, float}:
             positions, numbers = _present(values)
             return cls(values, _NO_TERMS, EMPTY, Numbers.of(positions, numbers), _NO_FLAGS, _NO_TERMS)
         return cls._build_lists(values) if kinds == {tuple} else cls._build_mixed(values)
 
     @classmethod
-    def _build_texts(cls, values: list[Value]) -> Column:
-        positions, texts = _present(values)
-        builder = TermsBuilder()
-        builder.add(positions, texts)
-        if len(builder.ids) < len(texts) // 2:
-            canonical = dict(zip(builder.ids, builder.ids, strict=True))
-            values[:] = [None if value is None else canonical[value] for value in values]  # type: ignore[index]
-        return cls(values, builder.build(), to_bitmap(positions), _NO_NUMBERS, _NO_FLAGS, _NO_TERMS)
+    def of_texts(cls, builder: TermsBuilder, size: int) -> Column:
+        """From the texts that were gathered for `size` positions; the field is missing where there is none."""
+        values: list[Value] = [*builder.each(size)]
+        at = to_bitmap(builder.positions())
+        return cls(values, builder.build() if at else _NO_TERMS, at, _NO_NUMBERS, _NO_FLAGS, _NO_TERMS)
 
     @classmethod
     def _build_lists(cls, values: list[Value]) -> Column:
@@ -252,18 +252,48 @@ class Column:
         return found | lists
 
 
+class ColumnBuilder:
+    """Gathers the values at positions 0, 1, 2, …, portion by portion.
+
+    Texts, which most values are, become numbers at once: equal ones are one object from the first, and what is done
+    with them later finds its data in the cache.
+    """
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._texts = TermsBuilder()
+        self._others: list[Value] | None = None
+        """All values, once there was one that is no text."""
+
+    def extend(self, values: Sequence[Value]) -> None:
+        if self._others is None and not _TEXT_TYPES.issuperset(map(type, values)):
+            self._others = [*self._texts.each(self._size)]
+        if self._others is None:
+            self._texts.add(*_present(values, self._size))
+        else:
+            self._others.extend(values)
+        self._size += len(values)
+
+    def fill(self, size: int) -> None:
+        """Let the field be missing at all further positions up to `size`."""
+        self.extend([None] * (size - self._size))
+
+    def build(self) -> Column:
+        return Column.of_texts(self._texts, self._size) if self._others is None else Column.build(self._others)
+
+
 def _shortened(number: float) -> float:
     """`3.0` -> `3`, but not `1e300`, which would become 301 digits."""
     is_whole = isinstance(number, float) and number.is_integer() and abs(number) < 2**53
     return int(number) if is_whole else number
 
 
-def _present(values: list[Value]) -> tuple[npt.NDArray[np.uint32], list[Any]]:
-    """Positions that hold something, and what they hold."""
+def _present(values: Sequence[Value], first: int = 0) -> tuple[npt.NDArray[np.uint32], list[Any]]:
+    """Positions, counted from `first`, that hold something, and what they hold."""
     found = [value for value in values if value is not None]
     if len(found) == len(values):
-        return np.arange(len(values), dtype=np.uint32), found
-    return np.array([p for p, value in enumerate(values) if value is not None], dtype=np.uint32), found
+        return np.arange(first, first + len(values), dtype=np.uint32), found
+    return np.array([p for p, value in enumerate(values, first) if value is not None], dtype=np.uint32), found
 
 
 def _is_same(one: Value, other: Value) -> bool:

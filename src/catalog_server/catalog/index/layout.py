@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ ID, NAME, SOURCE = "id", "name", "sourceId"
 CREATED, UPDATED = "createTimeSinceEpoch", "lastUpdateTimeSinceEpoch"
 CUSTOM = "customProperties"
 TIMES = (CREATED, UPDATED)
+_SCALARS = (str, int, float)  # bool is an int
 
 
 @dataclass(slots=True)
@@ -147,10 +149,10 @@ def _descend(value: Any, keys: tuple[str, ...]) -> Any:
 
 def scalars(value: Any) -> Value:
     """A scalar as it is, an empty text too; a list as the tuple of its scalars; None for maps, null and empty lists."""
-    if isinstance(value, str | int | float):
+    if isinstance(value, _SCALARS):
         return value
-    if isinstance(value, list):
-        return tuple([one for one in value if isinstance(one, (str, int, float))]) or None
+    if isinstance(value, list):  # tags and the like: few texts, again and again, that need not be kept twice
+        return tuple([intern(one) if type(one) is str else one for one in value if isinstance(one, _SCALARS)]) or None
     return None
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from pyroaring import BitMap
 
-from catalog_server.catalog.index.column import Column, Value
+from catalog_server.catalog.index.column import Column, ColumnBuilder, Value
 from catalog_server.catalog.index.documents import Documents, build_documents
 from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, SOURCE, UPDATED, Layout
 from catalog_server.catalog.index.ordering import Order, sort_value
@@ -78,7 +79,7 @@ class Table:
             {row_id: position for position, row_id in enumerate(ids)},
             BitMap(range(size)),
             Documents(documents.spool, offsets, lengths),
-            {name: Column.build(values) for name, values in gathered.columns(size).items()},
+            gathered.columns(),
         )
 
     def __len__(self) -> int:
@@ -211,38 +212,40 @@ class _Gathered:
     def __init__(self, layout: Layout, words: TermsBuilder | None) -> None:
         self._layout = layout
         self._words = words
-        self._names = _column_names(layout)
-        self._own: list[list[Value]] = [[] for _ in self._names]
-        self._custom: dict[str, list[Value]] = {}
+        self._own = {name: ColumnBuilder() for name in _column_names(layout)}
+        self._custom: dict[str, ColumnBuilder] = {}
         self._portion: list[tuple[Value, ...]] = []
+        self._portion_custom: list[dict[str, Value]] = []
         self._size = 0
 
     def add(self, row: Row) -> None:
         extract = self._layout.values(row.document)
         self._portion.append(_standard(row) + extract.own)
+        self._portion_custom.append(extract.custom)
         if self._words is not None:
             self._words.add_words(self._size, extract.searched)
-        for name, value in extract.custom.items():
-            values = self._custom.get(name)
-            if values is None:
-                if len(self._custom) >= _MAX_CUSTOM_COLUMNS:
-                    continue
-                values = self._custom[name] = []
-            values.extend([None] * (self._size - len(values)))
-            values.append(value)
         self._size += 1
         if len(self._portion) >= _PORTION:
             self._turn()
 
     def _turn(self) -> None:
         """The portion's rows into columns."""
-        for values, portion in zip(self._own, zip(*self._portion, strict=True), strict=False):
-            values.extend(portion)
-        self._portion = []
+        for builder, values in zip(self._own.values(), zip(*self._portion, strict=True), strict=False):
+            builder.extend(values)
+        for name in dict.fromkeys(chain.from_iterable(self._portion_custom)):
+            if name not in self._custom:
+                if len(self._custom) >= _MAX_CUSTOM_COLUMNS:
+                    continue
+                self._custom[name] = ColumnBuilder()
+            self._custom[name].fill(self._size - len(self._portion))
+            self._custom[name].extend([custom.get(name) for custom in self._portion_custom])
+        self._portion, self._portion_custom = [], []
 
-    def columns(self, size: int) -> dict[str, list[Value]]:
+    def columns(self) -> dict[str, Column]:
         self._turn()
-        for values in self._custom.values():
-            values.extend([None] * (size - len(values)))
-        own = dict(zip(self._names, self._own, strict=True))
-        return {**own, **{_CUSTOM + name: values for name, values in self._custom.items()}}
+        for builder in self._custom.values():
+            builder.fill(self._size)
+        gathered = {**self._own, **{_CUSTOM + name: builder for name, builder in self._custom.items()}}
+        self._own, self._custom = {}, {}
+        # What was gathered for a column goes as soon as the column is there.
+        return {name: gathered.pop(name).build() for name in list(gathered)}

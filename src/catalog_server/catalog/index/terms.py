@@ -154,43 +154,65 @@ class TermsBuilder:
     """Gathers texts with their positions, portion by portion, so that equal texts soon are one object."""
 
     def __init__(self) -> None:
-        self.ids = _Numbering()
+        self._ids = _Numbering()
         self._numbers: array[int] = array("I")
         self._positions: array[int] = array("I")
 
     def add(self, positions: npt.NDArray[np.uint32], texts: Iterable[str]) -> None:
         """`texts[i]` stands at `positions[i]`. A pair comes once."""
-        self._numbers.extend(map(self.ids.__getitem__, texts))
+        self._numbers.extend(map(self._ids.__getitem__, texts))
         self._positions.frombytes(positions.tobytes())
 
     def add_words(self, position: int, text: str) -> None:
         """Each word of `text` stands at `position`. They become numbers at once, while they are in the cache."""
-        numbers = set(map(self.ids.__getitem__, text.split()))
+        numbers = set(map(self._ids.__getitem__, text.split()))
         self._numbers.extend(numbers)
         self._positions.extend(array("I", (position,)) * len(numbers))
 
+    def each(self, size: int) -> list[str | None]:
+        """The text at each of `size` positions, at none of which there is more than one."""
+        texts = list(self._ids)
+        if len(self._positions) == size:  # gathered in order: each position has its text
+            return list(map(texts.__getitem__, self._numbers))
+        found: list[str | None] = [None] * size
+        for position, number in zip(self._positions, self._numbers, strict=True):
+            found[position] = texts[number]
+        return found
+
+    def positions(self) -> npt.NDArray[np.uint32]:
+        """Of all texts, in the order in which they were added."""
+        return np.frombuffer(self._positions, dtype=np.uint32)
+
     def build(self) -> Terms:
         numbers = np.frombuffer(self._numbers, dtype=np.uint32)
-        counts = np.bincount(numbers, minlength=len(self.ids))
-        positions = self._sorted_positions(numbers)
-        ends = np.cumsum(counts)
-        singles = np.full(len(self.ids), _MANY, dtype=np.int64)
-        is_single = counts == 1
-        singles[is_single] = positions[ends[is_single] - 1]
-        many = np.flatnonzero(counts > 1)
-        spans = zip(many.tolist(), (ends - counts)[many].tolist(), ends[many].tolist(), strict=True)
-        # By way of array.array, which pyroaring reads four times as fast as a numpy array.
-        flat = array("I", positions.tobytes())
-        bitmaps = {number: BitMap(flat[start:end]) for number, start, end in spans}
-        return Terms(dict(self.ids), list(self.ids), array("q", singles.tobytes()), bitmaps)
+        return _join_terms(list(self._ids), numbers, self.positions())
 
-    def _sorted_positions(self, numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-        """The positions of the first text, then those of the second, and so on; ascending for each."""
-        # One sort of plain numbers: several times as fast as sorting the places of the numbers.
-        pairs = numbers.astype(np.uint64) << np.uint64(32)
-        pairs |= np.frombuffer(self._positions, dtype=np.uint32)
-        pairs.sort()
-        return pairs.astype(np.uint32)
+
+def _join_terms(texts: list[str], numbers: npt.NDArray[np.uint32], positions: npt.NDArray[np.uint32]) -> Terms:
+    """Terms in which `texts[numbers[i]]` stands at `positions[i]`. A pair comes once."""
+    counts = np.bincount(numbers, minlength=len(texts))
+    ordered = _order_positions(numbers, positions)
+    ends = np.cumsum(counts)
+    singles = np.full(len(texts), _MANY, dtype=np.int64)
+    is_single = counts == 1
+    singles[is_single] = ordered[ends[is_single] - 1]
+    many = np.flatnonzero(counts > 1)
+    spans = zip(many.tolist(), (ends - counts)[many].tolist(), ends[many].tolist(), strict=True)
+    # By way of array.array, which pyroaring reads four times as fast as a numpy array.
+    flat = array("I")
+    flat.frombytes(ordered.view(np.uint8).data)
+    bitmaps = {number: BitMap(flat[start:end]) for number, start, end in spans}
+    return Terms(dict(zip(texts, range(len(texts)), strict=True)), texts, array("q", singles.tobytes()), bitmaps)
+
+
+def _order_positions(numbers: npt.NDArray[np.uint32], positions: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """The positions of the first text, then those of the second, and so on; ascending for each."""
+    # One sort of plain numbers: several times as fast as sorting the places of the numbers.
+    pairs = numbers.astype(np.uint64)
+    pairs <<= np.uint64(32)
+    pairs |= positions
+    pairs.sort()
+    return pairs.astype(np.uint32)
 
 
 class _Block:
