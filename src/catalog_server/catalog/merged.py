@@ -6,7 +6,9 @@ A page token says which plugin the page ends in, and where in it. Every plugin i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import ListQuery, Page, Plan, Reader
