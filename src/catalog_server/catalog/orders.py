@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from catalog_server.catalog.index.column import Column
 from catalog_server.catalog.index.index import ChildTable, Index
 from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, SOURCE, UPDATED
@@ -69,6 +71,7 @@ def child_order(table: Table, order_by: str) -> tuple[str, OrderRef]:
     return _custom_order(table, given) or (ID, table.order(ID))
 
 
+@lru_cache(maxsize=256)
 def _standard(given: str) -> str | None:
     return STANDARD.get(given.upper()) or _BY_JSON_NAME.get(given.lower()) or (given if given in TIMES else None)
 

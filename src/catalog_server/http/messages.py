@@ -25,6 +25,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 JSON = b"application/json"
+ANONYMOUS = "anonymous"
 _MAX_QUERY_FIELDS = 100
 _KEPT_CHARACTERS = 1024
 _GZIP_FROM_BYTES = 1024
@@ -62,7 +63,7 @@ class Request:
         self.id = ""
         self.scope: Scope = DEFAULT_SCOPE
         """The tenant. Set by the tenancy middleware."""
-        self.user = "anonymous"
+        self.user = ANONYMOUS
         self.is_operator = False
         """Who asks. Set by the identity middleware."""
         self.route: Route | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from catalog_server.http.messages import Handler, Request, Response
 from catalog_server.http.problems import NotAllowed
 
@@ -9,9 +11,9 @@ from catalog_server.http.problems import NotAllowed
 def guard(following: Handler) -> Handler:
     """Middleware: 403 for who may not do this, before the body is read."""
 
-    async def handle(request: Request) -> Response:
+    def handle(request: Request) -> Awaitable[Response]:
         if request.route is not None and request.route.needs_operator and not request.is_operator:
             raise NotAllowed("insufficient permissions")
-        return await following(request)
+        return following(request)
 
     return handle

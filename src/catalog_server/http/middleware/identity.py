@@ -6,9 +6,10 @@ where the operator has allowed it (CATALOG_ALLOW_HEADER_AUTH).
 
 from __future__ import annotations
 
-from catalog_server.http.messages import Handler, Middleware, Request, Response
+from collections.abc import Awaitable
 
-ANONYMOUS = "anonymous"
+from catalog_server.http.messages import ANONYMOUS, Handler, Middleware, Request, Response
+
 OPERATOR = "operator"
 _MAX_LENGTH = 255
 
@@ -17,12 +18,14 @@ def identity(*, honours_role_header: bool) -> Middleware:
     """Middleware: `request.user`, and whether it is an operator."""
 
     def wrap(following: Handler) -> Handler:
-        async def handle(request: Request) -> Response:
-            user = (request.header(b"x-remote-user") or "").strip()
-            request.user = user[:_MAX_LENGTH] if user and user.isprintable() else ANONYMOUS
-            role = (request.header(b"x-user-role") or "").strip().lower()
-            request.is_operator = honours_role_header and role == OPERATOR
-            return await following(request)
+        def handle(request: Request) -> Awaitable[Response]:
+            user, role = request.header(b"x-remote-user"), request.header(b"x-user-role")
+            if user is not None:
+                user = user.strip()
+                request.user = user[:_MAX_LENGTH] if user and user.isprintable() else ANONYMOUS
+            if role is not None:
+                request.is_operator = honours_role_header and role.strip().lower() == OPERATOR
+            return following(request)
 
         return handle
 
