@@ -7,6 +7,7 @@ Not for: how older states are kept; that is configmap_revisions.py.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,8 @@ from catalog_server.sources.stores.configmap_revisions import (
 
 MAX_BYTES: Final = 900 * 1024
 CURRENT: Final = "catalog.kubeflow.org/current"
+FORBIDDEN_SECONDS: Final = 10.0
+"""How long a save that was forbidden stands for all others. Roles are given while servers run."""
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +67,7 @@ class ConfigMapStore:
         self._initial = initial
         self._snapshots = Snapshots(client, place.namespace, place.name)
         self._problem: str | None = None
+        self._problem_until = 0.0
 
     def load(self) -> Stored:
         return self._stored(self._get())
@@ -85,7 +89,7 @@ class ConfigMapStore:
         try:
             self._swap(found, stored, text, entry)
         except Forbidden as error:
-            self._problem = error.message
+            self._problem, self._problem_until = error.message, time.monotonic() + FORBIDDEN_SECONDS
             raise read_only(error.message) from error
         self._problem = None
         self._announce(entry)
@@ -116,6 +120,8 @@ class ConfigMapStore:
         return data
 
     def is_writable(self) -> str | None:
+        if self._problem is not None and time.monotonic() >= self._problem_until:
+            self._problem = None  # the next save finds out whether the role was given meanwhile
         return self._problem
 
     def describe(self) -> str:
