@@ -86,6 +86,7 @@ class _Parts:
         self.engine = engine
         self.reader = reader
         self.fetcher = fetcher
+        self.is_shared = settings.tenancy.mode != "single"
         self.health, self.configuration = Health(), Configuration()
         self.statuses = Statuses(engine, registry)
         self.indexes = Indexes(registry, settings.paths.data_dir / "spool")
@@ -123,6 +124,7 @@ class _Parts:
             reader=self.reader,
             files=local_files(self.settings),
             after_write=self.follower.catch_up,
+            is_shared=self.is_shared,
         )
 
     def take_configuration(self) -> None:
@@ -155,7 +157,6 @@ class _Parts:
 
     def services(self) -> Services:
         settings, cache = self.settings, self.settings.cache
-        is_shared = settings.tenancy.mode != "single"
         return Services(
             registry=self.registry,
             indexes=self.indexes,
@@ -183,7 +184,7 @@ class _Parts:
                 reader=self.reader,
                 judge=Judge(self.fetcher, lambda: self.configuration.keys(self.registry.plugins).values()),
                 mode=settings.config_store.mode,
-                is_shared=is_shared,
+                is_shared=self.is_shared,
             ),
             refreshes=self.refreshes,
             schedule=self.schedule,

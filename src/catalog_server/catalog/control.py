@@ -282,8 +282,8 @@ class SourceControl:
             raise self._contradicts("the configuration would not be valid", error) from error
 
     def _contradicts(self, what: str, error: Invalid) -> Conflict:
-        """Not the client's fault. Where tenants share the configuration, the reason may speak of the others'."""
-        return Conflict(f"{what}: {self._loader.shown(error.message)}" if not self._is_shared else what)
+        """It is not the client's fault."""
+        return Conflict(f"{what}: {self._loader.told(error)}")
 
     def _take(self, effective: Effective, warnings: tuple[Finding, ...] = ()) -> Changed:
         """Take a saved configuration into force and load what it changes. It stays in force whatever loading brings."""

@@ -78,6 +78,12 @@ class Candidate:
         found.pop(CONTENT, None)
         return found
 
+    @property
+    def path(self) -> str:
+        """The catalog file of a yaml source."""
+        properties = self.properties
+        return str(properties.get("yamlCatalogPath") or properties.get("path") or "")
+
     def fields(self) -> dict[str, Any]:
         """What is written into the sources file. Only for a candidate that has passed."""
         fields = {key: self.given[key] for key in _GIVEN_KEYS if self.given.get(key) is not None}
@@ -155,8 +161,7 @@ class Judge:
     def content_file(self, candidate: Candidate) -> Path:
         """The catalog file that content of this source goes to. Raises Invalid."""
         source = candidate.source()
-        files = self._fetcher.files(source)
-        return files.resolve(str(source.properties.get("yamlCatalogPath") or source.properties.get("path") or ""))
+        return self._fetcher.files(source).resolve(candidate.path)
 
     def _faults(self, candidate: Candidate) -> Iterator[Finding]:
         if candidate.path_id is not None and candidate.id != candidate.path_id:
@@ -174,24 +179,22 @@ class Judge:
         except Invalid as error:
             yield Finding(error.field or "source", error.reason, error.code or "provider_error")
             return
-        yield from self._foreign_file_faults(candidate)
-        if candidate.content is not None:
+        if self._is_foreign(candidate):
+            yield Finding("source", f"the path {candidate.path[:200]!r}: No such file or directory", "path_missing")
+        elif candidate.content is not None:
             yield from self._content_place_faults(candidate)
 
-    def _foreign_file_faults(self, candidate: Candidate) -> Iterator[Finding]:
-        """Who may apply a source reads the file that it names; that of another tenant counts as out of reach.
+    def _is_foreign(self, candidate: Candidate) -> bool:
+        """Whether it names a file of another tenant: who may apply a source reads its file. It counts as not there.
 
         A source that has such a file already was given it by whoever writes the configuration by hand.
         """
         files = set(self._fetcher.watched(candidate.source()))
         before = set() if candidate.stored is None else set(self._fetcher.watched(candidate.stored_source()))
-        is_taken = any(
+        return any(
             source.namespace != candidate.scope.namespace
             for _, source in self._sources_of(files if candidate.content is not None else files - before)
         )
-        if is_taken:
-            problem = "the path lies outside the data roots"
-            yield Finding("properties.yamlCatalogPath", problem, "path_outside_roots")
 
     def _content_place_faults(self, candidate: Candidate) -> Iterator[Finding]:
         if candidate.given.get("type") != "yaml" or candidate.stored is None:

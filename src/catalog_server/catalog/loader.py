@@ -60,8 +60,10 @@ class Loader:
         reader: ConfigReader,
         files: Sequence[Path],
         after_write: Callable[[], object],
+        is_shared: bool = False,
     ) -> None:
         self._engine = engine
+        self._is_shared = is_shared
         self._registry = registry
         self._configuration = configuration
         self._statuses = statuses
@@ -75,6 +77,7 @@ class Loader:
         self._taking = threading.RLock()
         self._due: set[Key] = set()
         self._must_sweep = True
+        self._reason: str | None = None
         self.reconciled: Reconciled | None = None
 
     # --- the configuration ---
@@ -98,6 +101,7 @@ class Loader:
         """
         with self._taking:
             self.put(self._reader.read())
+            self._reason = None
 
     def put(self, effective: Effective) -> bool:
         """Take a configuration into force, and mark as due what it changes; whether there was anything new."""
@@ -121,11 +125,18 @@ class Loader:
         try:
             self.take_configuration()
         except CatalogError as error:
-            problem = self.shown(error.message)
-            if self._configuration.problem != problem:
+            problem = self.told(error)
+            if self._reason != error.message:
                 log.error("configuration refused, the last good one stays", reason=error.message)
+            self._reason = error.message
             self._configuration.problem = problem
             self._reconciled("refused", problem)
+
+    def told(self, error: CatalogError) -> str:
+        """What clients may know of a fault. Where tenants share a file, its faults may speak of the others' sources."""
+        if self._is_shared and isinstance(error, Invalid):
+            return "a file of the configuration is not valid; the log of the server says where"
+        return self.shown(error.message)
 
     def shown(self, message: str) -> str:
         """Clients may see the reason; where the files lie on this machine is none of their business."""
