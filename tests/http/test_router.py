@@ -73,6 +73,18 @@ def test_methods_of_one_path() -> None:
     assert set(router.match(request("/b"))) == {"PUT"}
 
 
+@pytest.mark.parametrize(
+    ("method", "template"), [("GET", "/e/{n...}"), ("POST", "/e/{n...}:do"), ("PUT", "/e/{n...}:do")]
+)
+def test_a_name_that_ends_as_another_template_does(method: str, template: str) -> None:
+    router = Router([route("/e/{n...}"), route("/e/{n...}:do", "POST")])
+    asked = request("/e/x:do")
+    asked.method = method
+    (found,) = router.match(asked).values()
+    assert found.template == template
+    assert asked.params == {"n": "x:do" if method == "GET" else "x"}
+
+
 @pytest.mark.parametrize("template", ["/a", "/a/{x}"])
 def test_two_routes_for_one_path_are_refused(template: str) -> None:
     with pytest.raises(ValueError, match="two routes"):

@@ -89,12 +89,20 @@ class Router:
 
 
 def _first(templates: list[_Template], request: Request) -> dict[str, Route] | None:
+    """The first template that has the method; else the first that has the path, for a 405.
+
+    A name may end as another template does: `x:action` can be got, though `{name...}:action` is for POST.
+    """
+    method = "GET" if request.method == "HEAD" else request.method
+    found: dict[str, Route] | None = None
     for template in templates:
-        found = template.pattern.fullmatch(request.path)
-        if found is not None:
-            request.params = found.groupdict()
-            return template.routes
-    return None
+        match = template.pattern.fullmatch(request.path)
+        if match is None or (found is not None and method not in template.routes):
+            continue
+        found, request.params = template.routes, match.groupdict()
+        if method in found:
+            break
+    return found
 
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)(\.\.\.)?\}")
