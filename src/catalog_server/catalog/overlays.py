@@ -93,6 +93,15 @@ class Overlays:
         self._after_write()
         return after
 
+    def preview(self, source: SourceKey, name: str, change: Callable[[Overlay], Overlay]) -> Overlay:
+        """What `change` would make of the overlay. Raises Invalid as it does, or Unavailable."""
+        with reading(self._engine) as connection:
+            uid = overlay_uid(source.source_id, name)
+            row = sql.read_overlay(connection, source.scope, source.plugin, source.kind, uid)
+        after = change(Overlay() if row is None else overlay_of(row))
+        after.check()
+        return after
+
     def read_provenance(self, source: SourceKey, name: str) -> sql.Provenance | None:
         """Where an entity was read from. Raises Unavailable."""
         with reading(self._engine) as connection:

@@ -105,9 +105,10 @@ class _Endpoints:
         action = find_action("asset", asked.name, dry_run=asked.dry_run)
         planned = plan_action(action, asked.params)
         key, name = self._target(request)
-        data = planned.given
-        if not asked.dry_run:
-            data = planned.data(await asyncio.to_thread(self._services.overlays.change, key, name, planned.change))
+        overlays = self._services.overlays
+        do = overlays.preview if asked.dry_run else overlays.change
+        after = await asyncio.to_thread(do, key, name, planned.change)
+        data = planned.given if asked.dry_run else planned.data(after)
         document = {
             "action": action.id,
             "status": "dry-run" if asked.dry_run else "completed",
