@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -310,3 +311,31 @@ def test_a_job_of_a_source_that_is_deleted_meanwhile(operator: Operator) -> None
     assert "not found" in job["lastError"]
     assert operator.names(SKILLS) == ["four"]
     assert operator.file.read_text() != SOURCES
+
+
+def test_changes_that_wait_do_not_hold_up_reads(without_jobs: Operator) -> None:
+    """Not even when more of them wait than asyncio has threads for."""
+    loader, plugin = without_jobs.services.loader, {"id": "other", "name": "O", "type": "yaml"}
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with loader.changing:
+            held.set()
+            assert done.wait(20)
+
+    async def ask() -> set[int]:
+        client, headers = without_jobs.client._client, without_jobs.headers
+        applies = [client.post(f"{MANAGEMENT}/apply-source", headers=headers, json=plugin) for _ in range(50)]
+        waiting = [asyncio.ensure_future(one) for one in applies]
+        await asyncio.sleep(0.2)
+        paths = (f"{MANAGEMENT}/sources", f"{MANAGEMENT}/diagnostics", f"{MANAGEMENT}/entities/one")
+        read = [(await asyncio.wait_for(client.get(path, headers=headers), 10)).status_code for path in paths]
+        assert not any(one.done() for one in waiting)
+        done.set()
+        return {*read, *[(await one).status_code for one in waiting]}
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    assert without_jobs.client._runner.run(ask()) == {200}
+    thread.join()

@@ -28,6 +28,7 @@ from catalog_server.http.routes.management import Managed, mount
 from catalog_server.http.routes.parameters import SOURCE_ID, VIEW
 from catalog_server.http.schemas import ACTION_BODY, ACTION_SCHEMA, ACTIONS_SCHEMA, ASSET_SCHEMA, entity_schema, viewed
 from catalog_server.http.services import Services
+from catalog_server.http.threads import in_change_thread
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ class _Endpoints:
         asked = await _read(request)
         find_action("source", asked.name, dry_run=asked.dry_run)
         source_id = decode_name(request, "source_id")
-        done = await asyncio.to_thread(
+        done = await in_change_thread(
             self._services.refreshes.refresh_now, request.scope, self._plugin, source_id, confirm_removal=False
         )
         return json_response(_refreshed(source_id, done))

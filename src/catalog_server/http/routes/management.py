@@ -40,6 +40,7 @@ from catalog_server.http.source_documents import (
     revision_document,
     validation_document,
 )
+from catalog_server.http.threads import in_change_thread
 from catalog_server.sources.config import Source
 from catalog_server.sources.editing import CONTENT
 from catalog_server.sources.paths import WRITE_MAX_BYTES, read_file
@@ -165,26 +166,26 @@ class _Endpoints:
         given = await read_object(request, with_content=True)
         path_id = decode_name(request, "source_id") if "source_id" in request.params else None
         control = self._services.control
-        found = await asyncio.to_thread(control.validate, request.scope, self._plugin, given, path_id)
+        found = await in_change_thread(control.validate, request.scope, self._plugin, given, path_id)
         return json_response(validation_document(found))
 
     async def apply(self, request: Request) -> Response:
         check_loaded(self._services)
         given = await read_object(request, with_content=True)
         confirm_removal = parse_flag(request, "confirmRemoval")
-        return await asyncio.to_thread(self._apply, request, given, confirm_removal)
+        return await in_change_thread(self._apply, request, given, confirm_removal)
 
     async def enable(self, request: Request) -> Response:
         check_loaded(self._services)
         enabled = (await read_object(request)).get("enabled")
         if not isinstance(enabled, bool):
             raise Invalid("must be true or false", field="enabled")
-        return await asyncio.to_thread(self._enable, request, enabled)
+        return await in_change_thread(self._enable, request, enabled)
 
     async def delete(self, request: Request) -> Response:
         check_loaded(self._services)
         control, source_id = self._services.control, decode_name(request, "source_id")
-        await asyncio.to_thread(control.delete, request.scope, self._plugin, source_id, by=_caller(request))
+        await in_change_thread(control.delete, request.scope, self._plugin, source_id, by=_caller(request))
         return json_response({"status": "deleted"})
 
     async def list_revisions(self, request: Request) -> Response:
@@ -199,7 +200,7 @@ class _Endpoints:
         if len(version) < MIN_VERSION_LENGTH:
             raise Invalid(f"must have {MIN_VERSION_LENGTH} digits or more", field="version")
         control = self._services.control
-        done = await asyncio.to_thread(control.rollback, request.scope, version, by=_caller(request))
+        done = await in_change_thread(control.rollback, request.scope, version, by=_caller(request))
         document: dict[str, Any] = {
             "status": "rolled_back",
             "version": done.version,

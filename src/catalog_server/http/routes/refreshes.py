@@ -18,6 +18,7 @@ from catalog_server.http.routes.parameters import CONFIRM_REMOVAL, PAGE_TOKEN, c
 from catalog_server.http.schemas import DIAGNOSTICS_SCHEMA, JOB_LIST_SCHEMA, JOB_SCHEMA, QUEUED_SCHEMA, REFRESH_SCHEMA
 from catalog_server.http.services import Services
 from catalog_server.http.source_documents import diagnosed_source, format_time, refresh_document, source_error
+from catalog_server.http.threads import in_change_thread
 from catalog_server.jobs.job import Cursor, JobFilter, JobState, job_document
 from catalog_server.jobs.queue import Queue
 from catalog_server.query.tokens import binding_of, decode_token, encode_token
@@ -43,7 +44,7 @@ def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
         check_loaded(services)
         source_id = decode_name(request, "source_id") if "source_id" in request.params else None
         confirm = parse_flag(request, "confirmRemoval")
-        done = await asyncio.to_thread(
+        done = await in_change_thread(
             services.refreshes.request, request.scope, plugin, source_id, request.user, confirm_removal=confirm
         )
         if isinstance(done, RefreshResult):
