@@ -1,12 +1,14 @@
 """The API document against the running server: whatever the document allows, and what it does not, is tried.
 
 All phases, all default checks and all inputs of schemathesis. Its check that valid input is accepted is replaced by one
-that differs in a single kind of answer, see schemathesis_checks.py.
+that differs in a few kinds of answers, see schemathesis_checks.py. As an operator it changes whatever it can: the server
+has a configuration of its own for that.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,11 +35,24 @@ def test_multi_tenant(tmp_path: Path) -> None:
         run_schemathesis(server, tmp_path)
 
 
-def run_schemathesis(server: RunningServer, folder: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "env", [{}, {"CATALOG_TENANCY_MODE": "namespace", "CATALOG_NAMESPACES": "default,team-a"}], ids=["single", "multi"]
+)
+def test_operator(tmp_path: Path, env: dict[str, str]) -> None:
+    shutil.copytree(ROOT / "catalog", tmp_path / "catalog")
+    with running(tmp_path / "data", tmp_path / "catalog/config/sources.yaml", **env) as server:  # type: ignore[arg-type]
+        run_schemathesis(server, tmp_path, "--header=X-User-Role: operator")
+        assert server.get("/readyz").status_code == 200
+        assert not server.logged("request failed")
+
+
+def run_schemathesis(server: RunningServer, folder: Path, *arguments: str) -> None:
     found = subprocess.run(
         [
             *(*COMMAND, f"{server.url}/openapi.json", f"--max-examples={MAX_EXAMPLES}", "--no-color"),
-            *("--checks=all", "--exclude-checks=positive_data_acceptance"),
+            *("--checks=all", "--exclude-checks=positive_data_acceptance", *arguments),
         ],
         env={
             **server_environ(folder),

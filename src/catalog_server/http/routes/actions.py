@@ -20,13 +20,14 @@ from catalog_server.catalog.writer import SourceKey
 from catalog_server.errors import Invalid, NotFound, Unavailable
 from catalog_server.http.assets import asset_of
 from catalog_server.http.bodies import read_object
+from catalog_server.http.management_schemas import ACTION_SCHEMA, ACTIONS_SCHEMA, ASSET_ACTION_BODY, SOURCE_ACTION_BODY
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_choice
 from catalog_server.http.router import Operation, Route, decode_name
 from catalog_server.http.routes.entities import check_loaded
 from catalog_server.http.routes.management import Managed, mount
 from catalog_server.http.routes.parameters import SOURCE_ID, VIEW
-from catalog_server.http.schemas import ACTION_BODY, ACTION_SCHEMA, ACTIONS_SCHEMA, ASSET_SCHEMA, entity_schema, viewed
+from catalog_server.http.schemas import ASSET_SCHEMA, entity_schema, viewed
 from catalog_server.http.services import Services
 from catalog_server.http.threads import in_change_thread
 
@@ -47,7 +48,11 @@ def action_routes(services: Services, plugin: Plugin) -> list[Route]:
     tag, kind = plugin.display_name, plugin.kind
     errors = (404, 409, 429, 503)
     on_source = Operation(
-        f"Do something with a source of {tag}", tag, responses={200: ACTION_SCHEMA}, errors=errors, body=ACTION_BODY
+        f"Do something with a source of {tag}",
+        tag,
+        responses={200: ACTION_SCHEMA},
+        errors=errors,
+        body=SOURCE_ACTION_BODY,
     )
     on_entity = Operation(
         f"Do something with one {kind.noun}",
@@ -55,7 +60,7 @@ def action_routes(services: Services, plugin: Plugin) -> list[Route]:
         (SOURCE_ID,),
         {200: ACTION_SCHEMA},
         errors=(404, 503),
-        body=ACTION_BODY,
+        body=ASSET_ACTION_BODY,
     )
     getting = Operation(
         f"Get one {kind.noun} of any source, with its provenance",

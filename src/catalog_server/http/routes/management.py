@@ -17,21 +17,22 @@ from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
 from catalog_server.errors import CatalogError, Invalid, NotFound, RateLimited
 from catalog_server.http.bodies import read_object
+from catalog_server.http.management_schemas import (
+    ENABLE_BODY,
+    JUDGED_BODY,
+    REVISIONS_SCHEMA,
+    ROLLBACK_BODY,
+    ROLLBACK_SCHEMA,
+    SOURCE_LIST_SCHEMA,
+    SOURCE_SCHEMA,
+    VALIDATION_SCHEMA,
+    source_body,
+)
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_flag
 from catalog_server.http.router import Operation, Route, decode_name
 from catalog_server.http.routes.entities import check_loaded
 from catalog_server.http.routes.parameters import CONFIRM_REMOVAL
-from catalog_server.http.schemas import (
-    ENABLE_BODY,
-    REVISIONS_SCHEMA,
-    ROLLBACK_BODY,
-    ROLLBACK_SCHEMA,
-    SOURCE_BODY,
-    SOURCE_LIST_SCHEMA,
-    SOURCE_SCHEMA,
-    VALIDATION_SCHEMA,
-)
 from catalog_server.http.services import Services
 from catalog_server.http.source_documents import (
     findings,
@@ -92,7 +93,7 @@ def _source_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
         tag,
         responses={200: VALIDATION_SCHEMA},
         errors=(409, 503),
-        body=SOURCE_BODY,
+        body=JUDGED_BODY,
     )
     applying = Operation(
         f"Create or change a source of {tag}",
@@ -100,7 +101,7 @@ def _source_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
         (CONFIRM_REMOVAL,),
         responses={200: SOURCE_SCHEMA, 422: VALIDATION_SCHEMA},
         errors=(*_CHANGE_ERRORS,),
-        body=SOURCE_BODY,
+        body=source_body(plugin),
     )
     enabling = Operation(
         f"Switch a source of {tag} on or off",

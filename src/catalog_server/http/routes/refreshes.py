@@ -9,13 +9,19 @@ from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.refreshes import RefreshResult
 from catalog_server.errors import Invalid
+from catalog_server.http.management_schemas import (
+    DIAGNOSTICS_SCHEMA,
+    JOB_LIST_SCHEMA,
+    JOB_SCHEMA,
+    QUEUED_SCHEMA,
+    REFRESH_SCHEMA,
+)
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_choice, parse_flag, parse_lenient_size, parse_text, parse_token
 from catalog_server.http.router import Operation, Route, decode_name
 from catalog_server.http.routes.entities import check_loaded
 from catalog_server.http.routes.management import Managed, mount
 from catalog_server.http.routes.parameters import CONFIRM_REMOVAL, PAGE_TOKEN, choice_parameter, parameter
-from catalog_server.http.schemas import DIAGNOSTICS_SCHEMA, JOB_LIST_SCHEMA, JOB_SCHEMA, QUEUED_SCHEMA, REFRESH_SCHEMA
 from catalog_server.http.services import Services
 from catalog_server.http.source_documents import diagnosed_source, format_time, refresh_document, source_error
 from catalog_server.http.threads import in_change_thread
