@@ -26,7 +26,7 @@ from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey
 from catalog_server.db.engine import Engine, reading
-from catalog_server.errors import CatalogError
+from catalog_server.errors import CatalogError, Invalid
 from catalog_server.scope import Scope
 from catalog_server.sources.config import Source
 
