@@ -22,10 +22,12 @@ from catalog_server.sources.config import ParsedConfig, ParsedSource, Source
 from catalog_server.sources.editing import CONTENT
 from catalog_server.sources.paths import WRITE_MAX_BYTES, read_file
 from catalog_server.sources.redaction import MARKER, restore
-from catalog_server.sources.stores.replacing import staged_file
+from catalog_server.sources.stores.replacing import remove_leftovers, staged_file
 from catalog_server.sources.validation import CONTENT_FIELD, DetailedValidation, Finding, validate_source
 
 _SHOWN_CONTENT_FAULTS: Final = 20
+_ABANDONED_SECONDS: Final = 600.0
+"""Between staging a file and putting it in place the configuration is saved, which takes seconds at worst."""
 _GIVEN_KEYS: Final = ("id", "name", "type", "enabled", "labels", "includedItems", "excludedItems")
 
 
@@ -257,6 +259,7 @@ def _staged(path: Path, data: bytes) -> Iterator[Callable[[], None]]:
         if read_file(path) == data:
             yield lambda: None
             return
+        remove_leftovers(path, older_seconds=_ABANDONED_SECONDS)
         staging = staged_file(path, data, like=path.stat())
         with staging as put_in_place:
             yield lambda: put(put_in_place)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -66,11 +67,15 @@ def staged_file(
             os.unlink(name)  # gone already when it was put in place
 
 
-def remove_leftovers(path: Path) -> None:
-    """Remove what writers of `path` left behind that were killed. Only for the holder of the lock."""
+def remove_leftovers(path: Path, *, older_seconds: float = 0) -> None:
+    """Remove what writers of `path` left behind that were killed.
+
+    Only for the holder of the lock; or, where there is none, with an age that no living writer's file reaches.
+    """
     for leftover in path.parent.glob(f"{escape(f'{_PREFIX}{path.name}-')}*{_SUFFIX}"):
         with suppress(OSError):
-            leftover.unlink()
+            if time.time() - leftover.stat().st_mtime >= older_seconds:
+                leftover.unlink()
 
 
 def sync_folder(folder: Path) -> None:
