@@ -50,10 +50,13 @@ def server_database(engine: str, server: str) -> Iterator[str]:
 
 
 def connect(dsn: str) -> Any:
-    """A plain DBAPI connection, for tests that look beneath our own database layer. The caller closes it."""
+    """A plain DBAPI connection, for tests that look beneath our own database layer. The caller closes it.
+
+    Each statement is a transaction of its own.
+    """
     parts = urlsplit(dsn)
     if parts.scheme == "sqlite":
-        return sqlite3.connect(parts.path.removeprefix("/"))
+        return sqlite3.connect(parts.path.removeprefix("/"), isolation_level=None)
     if parts.scheme == "mysql":
         return pymysql.connect(**_mysql_arguments(parts))
     return psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS)

@@ -53,6 +53,7 @@ class RunningServer:
         self._log = log
         self._errors = errors
         self.url = ""
+        self.is_killed = False
         self.client = httpx.Client(timeout=30, trust_env=False)
 
     @property
@@ -103,8 +104,17 @@ class RunningServer:
         found = re.search(r"""(?<=\W)http://[^\s"']+(?=["'\s])""", self.output)
         return found[0] if found else None
 
+    def wait_for_kill(self) -> None:
+        """It ends by SIGKILL, as the test has arranged."""
+        self.client.close()
+        status = self.process.wait(STOP_SECONDS)
+        assert status == -signal.SIGKILL, f"exit status {status}:\n{self.output}"
+        self.is_killed = True
+
     def stop(self) -> None:
         """SIGTERM. It must end by itself, with status 0, and without a traceback in all its life."""
+        if self.is_killed:
+            return
         self.client.close()
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -128,18 +138,19 @@ def running(
     *arguments: str,
     wait: bool = True,
     cwd: Path | None = None,
+    command: Sequence[str] = COMMAND,
     **variables: str,
 ) -> Iterator[RunningServer]:
     """A server on these sources files; by default with the embedded database in `data_dir`.
 
-    `wait`: until it is ready, else only until its socket is open.
+    `wait`: until it is ready, else only until its socket is open. `command`: what starts it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     files = [sources] if isinstance(sources, Path) else list(sources)
     log, errors = (_fresh(data_dir, name) for name in ("stdout.log", "stderr.log"))
     with log.open("wb") as stdout, errors.open("wb") as stderr:
         process = subprocess.Popen(
-            [*COMMAND, "--listen=127.0.0.1:0", *(f"--sources={file}" for file in files), *arguments],
+            [*command, "--listen=127.0.0.1:0", *(f"--sources={file}" for file in files), *arguments],
             env=server_environ(data_dir, **variables),
             stdin=subprocess.DEVNULL,
             stdout=stdout,

@@ -33,6 +33,7 @@ from catalog_server.jobs.queue import JobLimits, Queue
 from catalog_server.jobs.worker import Pace, Workers
 from catalog_server.kube.client import KubeClient
 from catalog_server.settings import Listen, Settings
+from catalog_server.sources.stores.replacing import AtStep, no_step
 from catalog_server.telemetry import AccessLog
 
 
@@ -56,8 +57,12 @@ class Server:
             self.cluster.close()
 
 
-def build(settings: Settings, access_log: AccessLog, registry: Registry | None = None) -> Server:
+def build(
+    settings: Settings, access_log: AccessLog, registry: Registry | None = None, *, at_step: AtStep = no_step
+) -> Server:
     """Put the parts together. Nothing runs and no database is connected yet.
+
+    `at_step` is told the steps of a change and of a refresh: the place for a test to end the process.
 
     Raises:
         Invalid: a plugin, the DSN or the sources files are wrong.
@@ -67,9 +72,8 @@ def build(settings: Settings, access_log: AccessLog, registry: Registry | None =
     engine = _open_engine(settings)
     _make_data_dir(settings.paths.data_dir)
     cluster = open_cluster(settings)
-    parts = _Parts(
-        settings, registry, engine, build_reader(settings, cluster, registry), build_fetcher(settings, cluster)
-    )
+    reader = build_reader(settings, cluster, registry, at_step)
+    parts = _Parts(settings, registry, engine, reader, build_fetcher(settings, cluster), at_step)
     parts.take_configuration()
     app = build_app(parts.services(), access_log)
     return Server(app, engine, parts.health, parts.background(), access_log, cluster)
@@ -79,7 +83,13 @@ class _Parts:
     """What the domain is made of, put together from the inside out."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, engine: Engine, reader: ConfigReader, fetcher: Fetcher
+        self,
+        settings: Settings,
+        registry: Registry,
+        engine: Engine,
+        reader: ConfigReader,
+        fetcher: Fetcher,
+        at_step: AtStep,
     ) -> None:
         self.settings = settings
         self.registry = registry
@@ -87,13 +97,18 @@ class _Parts:
         self.reader = reader
         self.fetcher = fetcher
         self.is_shared = settings.tenancy.mode != "single"
+        self.at_step = at_step
         self.health, self.configuration = Health(), Configuration()
         self.statuses = Statuses(engine, registry)
         self.indexes = Indexes(registry, settings.paths.data_dir / "spool")
         self.follower = Follower(engine, registry, self.indexes)
         self.links = Links(registry, self.indexes)
         self.refresher = Refresher(
-            writer=Writer(engine), statuses=self.statuses, fetcher=fetcher, says=self.configuration.says
+            writer=Writer(engine, at_step=at_step),
+            statuses=self.statuses,
+            fetcher=fetcher,
+            says=self.configuration.says,
+            at_step=at_step,
         )
         self.loader = self._loader()
         self.health.watch_plugins(self.loader.healthy)
@@ -104,6 +119,7 @@ class _Parts:
             refresher=self.refresher,
             queue=self.queue,
             after_write=self.follower.catch_up,
+            at_step=at_step,
         )
         self.schedule = Schedule(
             registry=registry,
@@ -185,6 +201,7 @@ class _Parts:
                 judge=Judge(self.fetcher, lambda: self.configuration.keys(self.registry.plugins).values()),
                 mode=settings.config_store.mode,
                 is_shared=self.is_shared,
+                at_step=self.at_step,
             ),
             refreshes=self.refreshes,
             schedule=self.schedule,

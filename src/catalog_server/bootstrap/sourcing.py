@@ -26,6 +26,7 @@ from catalog_server.sources.stores.file import FileStore
 from catalog_server.sources.stores.history import FOLDER
 from catalog_server.sources.stores.kubernetes import ConfigMapStore, Place
 from catalog_server.sources.stores.none import MemoryStore
+from catalog_server.sources.stores.replacing import AtStep, no_step
 
 log = structlog.get_logger(__name__)
 
@@ -53,23 +54,27 @@ def open_cluster(settings: Settings) -> KubeClient | None:
     return None
 
 
-def build_reader(settings: Settings, cluster: KubeClient | None, registry: Registry) -> ConfigReader:
+def build_reader(
+    settings: Settings, cluster: KubeClient | None, registry: Registry, at_step: AtStep = no_step
+) -> ConfigReader:
     """What reads the configuration: the store, and the files that are put over it."""
-    store = _build_store(settings, cluster)
+    store = _build_store(settings, cluster, at_step)
     problem = store.is_writable()
     if problem is not None:
         log.warning("the source configuration cannot be changed over the API", reason=problem)
     return ConfigReader(store, settings.paths.sources[1:], [plugin.section_key for plugin in registry])
 
 
-def _build_store(settings: Settings, cluster: KubeClient | None) -> Store:
+def _build_store(settings: Settings, cluster: KubeClient | None, at_step: AtStep) -> Store:
     config, file = settings.config_store, settings.paths.sources[0].absolute()
     try:
         if config.mode == "k8s":
             assert cluster is not None
             place = Place(config.namespace, config.configmap_name, config.configmap_key)
             return ConfigMapStore(cluster, place, initial=lambda: read_file(file))
-        return FileStore(file) if config.mode == "file" else MemoryStore(lambda: read_file(file), origin=str(file))
+        if config.mode == "file":
+            return FileStore(file, at_step=at_step)
+        return MemoryStore(lambda: read_file(file), origin=str(file))
     except Invalid as error:
         raise Invalid(f"--sources: {file}: {error.reason}", field="--sources") from error
 

@@ -35,6 +35,7 @@ from catalog_server.sources.stores.base import (
     save_with_retry,
     version_of,
 )
+from catalog_server.sources.stores.replacing import AtStep, no_step
 from catalog_server.sources.validation import DetailedValidation, Finding
 
 Edit = Callable[[bytes], bytes]
@@ -89,6 +90,7 @@ class SourceControl:
         judge: Judge,
         mode: str,
         is_shared: bool,
+        at_step: AtStep = no_step,
     ) -> None:
         self._registry = registry
         self._configuration = configuration
@@ -100,6 +102,7 @@ class SourceControl:
         """Of the store: file, k8s or none."""
         self._is_shared = is_shared
         """Several tenants share the configuration: a rollback of one leaves the others' sources alone."""
+        self._at_step = at_step
 
     @property
     def read_only_reason(self) -> str | None:
@@ -145,9 +148,11 @@ class SourceControl:
             validation = self._judge.judge(candidate)
             if not validation.valid:
                 raise Rejected(validation)
+            self._at_step("validated")
             fields = candidate.fields()
             content = self._judge.stage_content(candidate) if candidate.content is not None else nullcontext(None)
             with content as put_content:
+                self._at_step("content-staged")
                 effective = self._save(
                     lambda data: put_source(data, plugin.section_key, fields),
                     lambda built: _check_not_overridden(built, scope, plugin, candidate.id),
@@ -157,6 +162,7 @@ class SourceControl:
                 try:
                     if put_content is not None:
                         put_content()
+                        self._at_step("content-in-place")
                         self._loader.touch([self._judge.content_file(candidate)])
                 finally:  # what is saved is in force, whatever became of the content
                     changed = self._take(effective, validation.warnings)
@@ -288,6 +294,7 @@ class SourceControl:
     def _take(self, effective: Effective, warnings: tuple[Finding, ...] = ()) -> Changed:
         """Take a saved configuration into force and load what it changes. It stays in force whatever loading brings."""
         self._loader.put(effective)
+        self._at_step("in-force")
         try:
             self._loader.load()
         except Unavailable as error:  # due, and done as soon as the database is back

@@ -32,6 +32,7 @@ from catalog_server.scope import Scope
 from catalog_server.sources.config import Source, definition_digest
 from catalog_server.sources.globs import ItemFilter
 from catalog_server.sources.secrets import mask
+from catalog_server.sources.stores.replacing import AtStep, no_step
 
 READ_TIMEOUT_SECONDS = 300.0
 _ATTEMPTS = 3
@@ -100,11 +101,13 @@ class Refresher:
         statuses: Statuses,
         fetcher: Fetcher,
         says: Callable[[Plugin, Source], bool] = _always,
+        at_step: AtStep = no_step,
     ) -> None:
         self._writer = writer
         self._statuses = statuses
         self._fetcher = fetcher
         self._says = says
+        self._at_step = at_step
         self._refreshing: dict[SourceKey, threading.Lock] = {}
         self._storing: dict[SourceKey, threading.Lock] = {}
 
@@ -117,6 +120,7 @@ class Refresher:
             statuses=self._statuses,
             lock=self._storing.setdefault(key, threading.Lock()),
             says=lambda: self._says(plugin, source),
+            at_step=self._at_step,
         )
         refresh = _Refresh(shelf, self._fetcher, plugin, source, options)
         if not source.enabled:
@@ -148,6 +152,7 @@ class _Shelf:
     statuses: Statuses
     lock: threading.Lock
     says: Callable[[], bool]
+    at_step: AtStep
 
     @property
     def held(self) -> SourceStatus | None:
@@ -212,6 +217,7 @@ class _Refresh:
         self._prepared = self._fetcher.prepare(self._plugin, self._source)
         self._options.progress("fetching")
         fetched = self._prepared.fetch(self._options.check)
+        self._shelf.at_step("fetched")
         self._options.check()
         fingerprint = _fingerprint(self._plugin.kind, self._source, fetched)
         with self._shelf.open():
@@ -252,6 +258,7 @@ class _Refresh:
             job = self._read_job(fetched, known)
             batch = read_apart.read(self._plugin.name, self._plugin.kind, job, timeout_seconds=READ_TIMEOUT_SECONDS)
             _keep_missed(batch, fetched, known)
+            shelf.at_step("read")
             self._options.check()
             self._options.progress("writing")
             status = self._status_of(batch, fetched, fingerprint)

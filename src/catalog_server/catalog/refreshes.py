@@ -21,6 +21,7 @@ from catalog_server.jobs.job import Job, JobResult
 from catalog_server.jobs.queue import Queue
 from catalog_server.scope import Scope
 from catalog_server.sources.config import Source
+from catalog_server.sources.stores.replacing import AtStep, no_step
 
 SCHEDULE = "system:schedule"
 """Who asks for the refreshes of the schedule."""
@@ -41,7 +42,7 @@ class RefreshResult:
 class Refreshes:
     """`queue` None: there are no jobs, and whoever asks waits."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - made in one place, by name
         self,
         *,
         registry: Registry,
@@ -50,6 +51,7 @@ class Refreshes:
         queue: Queue | None,
         after_write: Callable[[], object],
         limits: RefreshLimits | None = None,
+        at_step: AtStep = no_step,
     ) -> None:
         self._registry = registry
         self._configuration = configuration
@@ -57,6 +59,7 @@ class Refreshes:
         self._queue = queue
         self._after_write = after_write
         self._limits = limits or RefreshLimits()
+        self._at_step = at_step
         self.wake: Callable[[], object] = _nobody
         """Tells the workers of this process that there is a job."""
 
@@ -102,6 +105,7 @@ class Refreshes:
 
     def run(self, job: Job, context: JobContext) -> JobResult:
         """Do a job."""
+        self._at_step("job-claimed")
         plugin = self._registry.get(job.plugin)
         if plugin is None:
             raise NotFound(f'plugin "{job.plugin}" not found')
@@ -109,6 +113,7 @@ class Refreshes:
             job_id=job.id, confirm_removal=job.confirm_removal, progress=context.progress, check=context.check
         )
         done = self._do(job.scope, plugin, job.source_id, options)
+        self._at_step("job-done")  # and not yet reported
         return JobResult(entities_loaded=done.loaded, entities_removed=done.removed, error=done.error)
 
     def _enqueue(self, scope: Scope, plugin: Plugin, source_id: str | None, user: str, confirm_removal: bool) -> Job:

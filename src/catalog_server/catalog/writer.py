@@ -18,6 +18,7 @@ from catalog_server.db.engine import Connection, Engine, reading, writing
 from catalog_server.errors import Conflict, Invalid
 from catalog_server.schema.decode import ChildRecord
 from catalog_server.scope import Scope
+from catalog_server.sources.stores.replacing import AtStep, no_step
 
 FEED_RETENTION_MS = 24 * 3600 * 1000
 GUARDED_FROM = 20
@@ -59,8 +60,9 @@ class Written:
 class Writer:
     """The only writer of entities."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, at_step: AtStep = no_step) -> None:
         self._engine = engine
+        self._at_step = at_step
 
     def read_known(self, key: SourceKey) -> dict[str, str]:
         """Name -> content hash of what the store holds of a source."""
@@ -82,6 +84,7 @@ class Writer:
             change = _Change(connection, key, origin)
             written = change.apply(batch)
             self._write_status(connection, key, status, written)
+            self._at_step("written")  # and not yet committed
         return written
 
     def remove_source(self, key: SourceKey, status: SourceStatus | None) -> Written:

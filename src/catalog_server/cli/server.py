@@ -15,6 +15,7 @@ from catalog_server import __version__
 from catalog_server.bootstrap import Server, build
 from catalog_server.errors import CatalogError
 from catalog_server.settings import Listen, Settings, load_or_exit
+from catalog_server.sources.stores.replacing import AtStep, no_step
 from catalog_server.telemetry import AccessLog, set_up_logging
 
 _BACKLOG = 2048
@@ -28,7 +29,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = structlog.get_logger(__name__)
 
 
-def main() -> None:
+def main(at_step: AtStep = no_step) -> None:
     """Entry point of the command. Exit status 1: settings, sources or database are not usable."""
     settings = load_or_exit()
     gc.set_threshold(_COLLECT_EVERY)
@@ -38,7 +39,7 @@ def main() -> None:
         signal.signal(number, _end)
     try:
         listener = open_socket(settings.server.listen)
-        server = build(settings, AccessLog(is_json))
+        server = build(settings, AccessLog(is_json), at_step=at_step)
     except CatalogError as error:
         sys.exit(f"catalog-server: {error.message}")
     except OSError as error:
