@@ -103,13 +103,7 @@ class _Parts:
         self.indexes = Indexes(registry, settings.paths.data_dir / "spool")
         self.follower = Follower(engine, registry, self.indexes)
         self.links = Links(registry, self.indexes)
-        self.refresher = Refresher(
-            writer=Writer(engine, at_step=at_step),
-            statuses=self.statuses,
-            fetcher=fetcher,
-            says=self.configuration.says,
-            at_step=at_step,
-        )
+        self.refresher = self._refresher()
         self.loader = self._loader()
         self.health.watch_plugins(self.loader.healthy)
         self.queue = Queue(engine, JobLimits.of(settings.jobs)) if settings.jobs.enabled else None
@@ -127,6 +121,15 @@ class _Parts:
             statuses=self.statuses,
             fetcher=fetcher,
             ask=self.refreshes.schedule,
+        )
+
+    def _refresher(self) -> Refresher:
+        return Refresher(
+            writer=Writer(self.engine, at_step=self.at_step),
+            statuses=self.statuses,
+            fetcher=self.fetcher,
+            says=self.configuration.says,
+            at_step=self.at_step,
         )
 
     def _loader(self) -> Loader:
