@@ -11,6 +11,10 @@ from tests.e2e.managed import MANAGEMENT, Folder, Managed, local
 from tests.server import wait_until
 
 
+def shown_ids(managed: Managed) -> set[str]:
+    return {one["id"] for one in managed.server.json(f"{MANAGEMENT}/sources")["sources"]}
+
+
 def test_apply_when_two_name_the_same_version_then_one_wins_and_the_other_is_told(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.catalog("one.yaml", "one")
@@ -25,8 +29,7 @@ def test_apply_when_two_name_the_same_version_then_one_wins_and_the_other_is_tol
             assert "modified" in lost.json()["message"]
             assert won.json()["id"] in folder.configured()
         assert len(folder.configured()) == 6
-        shown = {one["id"] for one in managed.server.json(f"{MANAGEMENT}/sources")["sources"]}
-        assert shown == set(folder.configured())
+        assert shown_ids(managed) == set(folder.configured())
 
 
 def test_apply_when_two_processes_share_the_file_then_every_change_is_in_it(tmp_path: Path) -> None:
@@ -50,6 +53,5 @@ def test_apply_when_two_processes_share_the_file_then_every_change_is_in_it(tmp_
         assert set(folder.configured()) == {"s", *ids}
         assert folder.leftovers() == []
         for managed in (first, second):
-            found = f"{MANAGEMENT}/sources"
-            wait_until("all sources", lambda managed=managed: managed.server.json(found)["count"] == 21, 20)
+            wait_until("all sources", lambda managed=managed: len(shown_ids(managed)) == 21, 20)
             wait_until("all entities", lambda managed=managed: len(managed.names()) == 21, 20)
