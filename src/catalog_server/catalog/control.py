@@ -126,11 +126,17 @@ class SourceControl:
     def _candidate(
         self, scope: Scope, plugin: Plugin, given: Mapping[str, Any], path_id: str | None = None
     ) -> Candidate:
+        primary = self._read().primary
+        return Candidate.of(scope, plugin, given, primary, path_id=path_id, origin=self._reader.store.describe())
+
+    def _read(self) -> Effective:
+        """What is stored. Raises Conflict when somebody has broken it, which is not the fault of who asks now."""
         try:
-            primary = self._reader.read().primary
+            return self._reader.read()
         except Invalid as error:
             raise self._contradicts("the configuration is not valid, mend it first", error) from error
-        return Candidate.of(scope, plugin, given, primary, path_id=path_id, origin=self._reader.store.describe())
+        except Unavailable as error:
+            raise Unavailable(self._loader.shown(error.message)) from error
 
     # --- changing ---
 
