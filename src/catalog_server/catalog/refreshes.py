@@ -110,7 +110,7 @@ class Refreshes:
         if plugin is None:
             raise NotFound(f'plugin "{job.plugin}" not found')
         options = RefreshOptions(
-            job_id=job.id, confirm_removal=job.confirm_removal, progress=context.progress, check=context.check
+            job_id=job.id, confirm_removal=job.confirm_removal, progress=context.progress, check=context.check_now
         )
         done = self._do(job.scope, plugin, job.source_id, options)
         self._at_step("job-done")  # and not yet reported

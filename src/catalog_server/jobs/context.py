@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 
+from catalog_server.errors import Unavailable
 from catalog_server.jobs.job import Job
 from catalog_server.jobs.queue import ClaimState, Queue
 
@@ -30,7 +32,7 @@ class JobCanceled(BaseException):
 
 
 class JobContext:
-    """Passed to the callable that does the job; its thread calls `progress` and `check`, others call the rest."""
+    """Passed to the callable that does the job; its thread calls `progress` and the checks, others call the rest."""
 
     def __init__(self, job: Job, queue: Queue) -> None:
         self.job = job
@@ -52,6 +54,12 @@ class JobContext:
             self._cause = StopCause.DEADLINE
         if self._cause is not None:
             raise JobCanceled(self._cause)
+
+    def check_now(self) -> None:
+        """The same by what the queue says at this moment: for before something that cannot be undone."""
+        with suppress(Unavailable):  # whoever writes next will find out
+            self.follow()
+        self.check()
 
     def stop(self, cause: StopCause) -> None:
         """Let the next `check` raise. The first cause counts, but for a lost claim: then nothing may be reported."""

@@ -166,6 +166,19 @@ def test_a_running_job_that_is_canceled_stops(queue: Queue, start: Start) -> Non
     assert run.stopped == ["canceled by user"]
 
 
+def test_a_look_at_the_queue_tells_of_a_cancellation_that_nobody_else_has_told_of_yet(queue: Queue) -> None:
+    """So a job that was canceled before its point of no return does not go past it."""
+    queue.enqueue(TEAM_A, "model", "a", "ann")
+    job = queue.claim("worker")
+    assert job is not None
+    context = JobContext(job, queue)
+    context.check_now()
+    queue.cancel(TEAM_A, job.id)
+    context.check()
+    with pytest.raises(JobCanceled, match="canceled by user"):
+        context.check_now()
+
+
 def test_heartbeats_keep_a_job_that_takes_longer_than_the_claim_timeout(
     queue: Queue, clock: ManualClock, start: Start
 ) -> None:
