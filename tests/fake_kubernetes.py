@@ -204,11 +204,11 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve_cluster() -> Iterator[tuple[Cluster, str]]:
-    """An empty cluster, and the URL that it answers at."""
+def serve_cluster(port: int = 0) -> Iterator[tuple[Cluster, str]]:
+    """An empty cluster, and the URL that it answers at; on any free port, unless one is given."""
     cluster = Cluster()
     connection = type("Connection", (_Connection,), {"cluster": cluster})
-    with _Server(("127.0.0.1", 0), connection) as server:
+    with _Server(("127.0.0.1", port), connection) as server:
         # Closing the server waits for its loop to look up, half a second by default.
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
