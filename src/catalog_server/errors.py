@@ -91,8 +91,12 @@ class RateLimited(CatalogError):
 
 
 class Unavailable(CatalogError):
-    """A part that this operation needs is down."""
+    """A part that this operation needs is down.
 
-    def __init__(self, message: str, *, retry_after_seconds: int = 5) -> None:
+    `is_asked`: that part itself has named the time after which to come back; else it is only our guess.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 5, is_asked: bool = False) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.is_asked = is_asked

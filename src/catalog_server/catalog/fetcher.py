@@ -40,13 +40,13 @@ class Prepared:
         try:
             return self.provider.fetch(self.properties, replace(self.files, check=check))
         except (Unavailable, RateLimited) as error:
-            raise Unreachable(error.message, retry_after_seconds=error.retry_after_seconds) from error
+            raise _unreachable(error) from error
 
     def shown(self, error: CatalogError) -> CatalogError:
         """The error without any secret in its words."""
         message = mask(error.message, self.secrets)
         if isinstance(error, Unavailable | RateLimited):
-            return type(error)(message, retry_after_seconds=error.retry_after_seconds)
+            return _unreachable(error, message)
         return Invalid(message, field=error.field, code=error.code if isinstance(error, Invalid) else None)
 
 
@@ -79,9 +79,11 @@ class Fetcher:
         try:
             properties, secrets = resolve_secrets(source.properties, self._secrets)
         except Unavailable as error:
-            raise Unreachable(error.message, retry_after_seconds=error.retry_after_seconds) from error
+            raise _unreachable(error) from error
         if provider.takes_globs:
-            properties |= {"includedModels": list(source.included), "excludedModels": list(source.excluded)}
+            # Where the source has none, its properties may carry their own.
+            globs = {"includedModels": source.included, "excludedModels": source.excluded}
+            properties |= {key: list(given) for key, given in globs.items() if given}
         return Prepared(provider, properties, self.files(source), secrets)
 
     def check(self, plugin: Plugin, source: Source) -> None:
@@ -135,3 +137,12 @@ class Fetcher:
                 f'unsupported source type "{source_type[:80]}"; {allowed}', field="type", code="type_unsupported"
             )
         return provider
+
+
+def _unreachable(error: Unavailable | RateLimited, message: str | None = None) -> Unreachable:
+    is_asked = isinstance(error, RateLimited) or error.is_asked
+    return Unreachable(
+        error.message if message is None else message,
+        retry_after_seconds=error.retry_after_seconds,
+        is_asked=is_asked,
+    )

@@ -183,5 +183,8 @@ def _error_of(source_id: str | None, done: list[tuple[Source, Refreshed]]) -> Ca
     if source_id is not None:
         return failed[0][1]
     message = "; ".join(f"{source.id}: {error.message}" for source, error in failed)
-    is_transient = any(isinstance(error, Unavailable) for _, error in failed)
-    return Unavailable(message) if is_transient else Invalid(message)
+    transient = [error for _, error in failed if isinstance(error, Unavailable)]
+    if not transient:
+        return Invalid(message)
+    asked = [error.retry_after_seconds for error in transient if error.is_asked]
+    return Unavailable(message, retry_after_seconds=max(asked), is_asked=True) if asked else Unavailable(message)

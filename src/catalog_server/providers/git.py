@@ -7,7 +7,6 @@ kept on a leash, `git_mirror.py` what is done with it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from catalog_server.errors import TooLarge, Unavailable
 from catalog_server.providers.base import Fetched, FileAccess
+from catalog_server.providers.deadline import Deadline
 from catalog_server.providers.git_command import PROTOCOLS, GitCommand, GitLimits, GitProgram
 from catalog_server.providers.git_failures import GitFailed
 from catalog_server.providers.git_mirror import Mirror, lock_folder, mirror_folder
@@ -51,7 +51,7 @@ class GitProvider:
 
     def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
         source = self._read(properties, files)
-        deadline = time.monotonic() + source.timeout_seconds
+        deadline = Deadline.after(source.timeout_seconds, files.check)
         folder = mirror_folder(self._mirrors, source)
         try:
             with lock_folder(folder, deadline) as work:

@@ -1,7 +1,7 @@
 """Runs the git program as if it were hostile: bare environment, one deadline, bounded output, bounded disk.
 
 For: every git process of the git provider. It reads no configuration of the machine, runs no hook, asks nobody, speaks
-one protocol only, and is killed with all its children when it takes too long or writes too much.
+one protocol only, and is killed with all its children when it takes too long, writes too much, or is given up.
 Not for: what the commands mean (git_mirror.py) and what their complaints mean (git_failures.py).
 """
 
@@ -12,7 +12,6 @@ import shlex
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from catalog_server.errors import TooLarge, Unavailable
+from catalog_server.providers.deadline import Deadline
 from catalog_server.providers.git_failures import GitFailed, explain_failure, sanitise
 from catalog_server.providers.git_source import GitSource
 
@@ -87,7 +87,7 @@ class GitProgram:
 class GitCommand:
     """Runs git for one fetch of one source. `folder` is private to it, exists, and is removed by the caller."""
 
-    def __init__(self, folder: Path, source: GitSource, program: GitProgram, deadline: float) -> None:
+    def __init__(self, folder: Path, source: GitSource, program: GitProgram, deadline: Deadline) -> None:
         self._folder = folder
         self._source = source
         self._program = program
@@ -153,11 +153,12 @@ class GitCommand:
     ) -> None:
         """Return when git has ended by itself and within its bounds."""
         while True:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise Unavailable(f"the fetch did not end within {self._source.timeout_seconds:g} s")
+            try:
+                seconds = self._deadline.slice(_LOOK_SECONDS)
+            except TimeoutError:
+                raise Unavailable(f"the fetch did not end within {self._source.timeout_seconds:g} s") from None
             with suppress(subprocess.TimeoutExpired):
-                process.wait(min(left, _LOOK_SECONDS))
+                process.wait(seconds)
             for file, most_bytes in outputs:
                 if os.fstat(file.fileno()).st_size > most_bytes:
                     raise TooLarge(f"git prints more than {most_bytes} bytes", code="content_too_large")

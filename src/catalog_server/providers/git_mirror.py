@@ -9,8 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Final
 
 from catalog_server.errors import Invalid, TooLarge, Unavailable
 from catalog_server.providers.base import FetchedFile
+from catalog_server.providers.deadline import Deadline
 from catalog_server.providers.git_command import GitCommand, GitLimits
 from catalog_server.providers.git_failures import GitFailed
 from catalog_server.providers.git_source import Address, GitSource, Revision
@@ -47,7 +46,7 @@ def mirror_folder(mirrors: Path, source: GitSource) -> Path:
 
 
 @contextmanager
-def lock_folder(folder: Path, deadline: float) -> Iterator[Path]:
+def lock_folder(folder: Path, deadline: Deadline) -> Iterator[Path]:
     """Make `folder`, and hold it against other threads and processes; yields a fresh folder `work` inside it.
 
     Raises:
@@ -65,15 +64,15 @@ def lock_folder(folder: Path, deadline: float) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _lock(descriptor: int, deadline: float) -> None:
-    never = threading.Event()
+def _lock(descriptor: int, deadline: Deadline) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
+            try:
+                deadline.look_up(_LOCK_LOOK_SECONDS)
+            except TimeoutError:
                 raise Unavailable("another fetch of the same repository does not end") from None
-            never.wait(_LOCK_LOOK_SECONDS)
         else:
             return
 

@@ -1,36 +1,37 @@
-"""Asks one hub, over HTTP GET, for the length of one fetch: deadline, size limits, patience, and where a token may go.
+"""Asks one hub for the length of one fetch: redirects, patience, when to give up, and where a token may go.
 
 For: hf_finder.py and hf_fetch.py, which say what to ask. Imported when a source is fetched, not before. Why it is not
 the hub's own library: docs/adr/0012-own-hub-client.md.
-Not for: other providers. `HubClient._open` with hf_address.py is all that decides where a connection leads.
+Not for: connections, which http_connection.py makes for all providers.
 
 The host of a request is always the one that was configured: of a redirect or a link to a next page only the path is
-taken, so that neither can lead the token or the server elsewhere. Proxies of the environment are not used.
+taken, so that neither can lead the token or the server elsewhere.
 """
 
 from __future__ import annotations
 
+import math
 import re
-import socket
 import ssl
-import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead, responses
+from datetime import UTC, datetime
+from email.message import Message
+from http.client import responses
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from catalog_server import __version__
-from catalog_server.providers.hf_address import Network, resolve_host
-from catalog_server.providers.hf_source import Endpoint
+from catalog_server.errors import Invalid
+from catalog_server.providers.deadline import Deadline, Passing, retry
+from catalog_server.providers.http_body import coding_of, read_up_to
+from catalog_server.providers.http_connection import BROKEN, Connection, Connector, explain, read_retry_after
+from catalog_server.providers.http_source import TLSChoice
+from catalog_server.providers.http_target import Target
 
-Wait = Callable[[float], object]
+Wait = Callable[[Deadline, float], object]
 
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
 _REQUEST_SECONDS: Final = 30.0
-_CONNECT_SECONDS: Final = 10.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _PAUSES_SECONDS: Final = (1.0, 3.0)
 """Before the second and the third try, where the hub does not say how long to wait."""
@@ -39,7 +40,7 @@ _MOST_SILENCES: Final = 3
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _BUSY: Final = (429, 502, 503, 504)
 _TOO_MANY: Final = 429
-_PATH: Final = re.compile(r"/[!-~]*")
+_LOCATION: Final = re.compile(r"(?:https?:|/)[^\\]*", re.IGNORECASE)
 _RESET_IN: Final = re.compile(r'"\w+"\s*;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,6})')
 
 
@@ -56,11 +57,18 @@ class HubFailed(Exception):
         self.retry_after_seconds = retry_after
 
 
+class _Busy(Passing):
+    """The hub may answer if it is asked again in a moment; `failed` is what it comes to otherwise."""
+
+    def __init__(self, failed: HubFailed) -> None:
+        super().__init__(str(failed), asked_seconds=failed.retry_after_seconds)
+        self.failed = failed
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]
-    """By lower-case name."""
+    headers: Message
     body: bytes
     is_cut: bool
 
@@ -69,16 +77,16 @@ class HubClient:
     """Keeps one connection open; for one thread. Close it at the end."""
 
     def __init__(
-        self, endpoint: Endpoint, token: str | None, deadline: float, allowed: Collection[Network], wait: Wait
+        self, endpoint: Target, token: str | None, *, connector: Connector, deadline: Deadline, wait: Wait
     ) -> None:
         self._endpoint = endpoint
+        self._connector = connector
         self._deadline = deadline
-        self._allowed = allowed
         self._wait = wait
-        self._connection: HTTPConnection | None = None
+        self._connection: Connection | None = None
         self._silences = 0
         self._given_up: HubFailed | None = None
-        self._headers = {"Accept": "*/*", "User-Agent": f"catalog-server/{__version__}"}
+        self._headers = {"Accept": "*/*"}
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
 
@@ -96,12 +104,12 @@ class HubClient:
             HubFailed: there is no such answer.
             Invalid: the address of the hub is not allowed.
         """
-        target = self._endpoint.prefix + path + (f"?{urlencode(query)}" if query else "")
+        target = self._endpoint.path + path + (f"?{urlencode(query)}" if query else "")
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._ask_patiently(target, max_bytes)
             if answer.status not in _REDIRECTS:
                 return _judge(answer, max_bytes, may_cut)
-            target = self._path_of(answer.headers.get("location", ""))
+            target = self._path_of(answer.headers.get("Location", ""))
         raise HubFailed(f"more than {_MOST_REDIRECTS} redirects", is_passing=False)
 
     def close(self) -> None:
@@ -109,97 +117,76 @@ class HubClient:
             self._connection.close()
             self._connection = None
 
-    def _ask_patiently(self, target: str, max_bytes: int) -> Answer:
+    def _ask_patiently(self, path: str, max_bytes: int) -> Answer:
         """Waits a little when the hub is busy. When it says to wait longer, it is not asked again in this fetch."""
-        for pause in (*_PAUSES_SECONDS, None):
-            answer = self._ask(target, max_bytes)
-            if answer.status not in _BUSY:
-                self._silences = 0
-                return answer
-            wanted = _wanted_pause(answer.headers)
-            seconds = wanted or pause or 0
-            if pause is None or seconds > min(_LONGEST_PAUSE_SECONDS, self._remaining()):
-                break
-            self._wait(seconds)
-        if answer.status == _TOO_MANY:
-            self._given_up = HubFailed("the hub limits how often it is asked", status=_TOO_MANY, retry_after=wanted)
-            raise self._given_up
-        failed = _refusal(answer)
-        self._count_silence(failed)
-        raise failed
+        try:
+            answer = retry(
+                lambda: self._ask(path, max_bytes),
+                _PAUSES_SECONDS,
+                self._deadline,
+                longest=_LONGEST_PAUSE_SECONDS,
+                wait=self._wait,
+            )
+        except _Busy as busy:
+            raise self._count_silence(busy.failed) from None
+        self._silences = 0
+        return answer
 
-    def _ask(self, target: str, max_bytes: int) -> Answer:
+    def _ask(self, path: str, max_bytes: int) -> Answer:
         if self._given_up is not None:
             raise self._given_up
-        if self._remaining() <= 0:
+        if not self._deadline.allows(0):
             raise HubFailed("no time was left")
         is_reused = self._connection is not None
         try:
-            return self._send(target, max_bytes)
-        except (OSError, HTTPException) as error:
+            answer = self._send(path, max_bytes, self._deadline.within(_REQUEST_SECONDS))
+        except BROKEN as error:
             self.close()
             # The hub may close a connection that was idle while we thought; that says nothing about the hub.
-            if is_reused and not isinstance(error, TimeoutError) and self._remaining() > 0:
-                return self._ask(target, max_bytes)
-            raise self._silence(error) from None  # the cause may quote headers, and so the token
+            if is_reused and not isinstance(error, TimeoutError) and self._deadline.allows(0):
+                return self._ask(path, max_bytes)
+            raise self._count_silence(self._silence(error)) from None  # the cause may quote headers, and so the token
+        if answer.status in _BUSY:
+            raise _Busy(_refusal(answer))
+        return answer
 
     def _silence(self, error: Exception) -> HubFailed:
-        late = isinstance(error, TimeoutError) or self._remaining() <= 0
-        failed = HubFailed("no answer in time" if late else f"no answer: {_worded(error)}")
-        self._count_silence(failed)
-        return failed
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return HubFailed(f"its certificate is not accepted ({error.verify_message})")
+        is_late = isinstance(error, TimeoutError) or not self._deadline.allows(0)
+        return HubFailed("no answer in time" if is_late else f"no answer: {explain(error, self._endpoint.host)}")
 
-    def _count_silence(self, failed: HubFailed) -> None:
+    def _count_silence(self, failed: HubFailed) -> HubFailed:
         """A hub that is down would cost each model its time, so a few in a row are enough."""
         self._silences += 1
-        if self._silences >= _MOST_SILENCES:
+        if self._silences >= _MOST_SILENCES or failed.status == _TOO_MANY:
             self._given_up = failed
+        return failed
 
-    def _send(self, target: str, max_bytes: int) -> Answer:
-        until = min(self._deadline, time.monotonic() + _REQUEST_SECONDS)
+    def _send(self, path: str, max_bytes: int, deadline: Deadline) -> Answer:
         if self._connection is None:
-            self._connection = self._open(until)
-        connection = self._connection
-        with _ending_at(connection.sock, until):
-            connection.request("GET", target, headers=self._headers)
-            response = connection.getresponse()
-            body = response.read(max_bytes + 1)
-        is_cut = len(body) > max_bytes
-        if response.length and not is_cut:
-            raise IncompleteRead(body, response.length)  # a read of a given size keeps quiet about it
-        if is_cut or response.will_close:
+            self._connection = self._connector.open(self._endpoint, TLSChoice(), deadline)
+        try:
+            response = self._connection.ask(path, self._headers, deadline, max_bytes)
+            body, is_cut = read_up_to(response.read, coding_of(response.headers), max_bytes)
+        except Invalid as error:  # of this answer only
             self.close()
-        return Answer(response.status, _headers_of(response), body[:max_bytes], is_cut)
-
-    def _open(self, until: float) -> HTTPConnection:
-        """A connection to an address that was judged; it never opens itself again by name."""
-        endpoint = self._endpoint
-        sock = _connect(resolve_host(endpoint.host, endpoint.port, self._allowed), endpoint.port, until)
-        if endpoint.scheme == "https":
-            sock = _secure(sock, endpoint.host, until)
-        kind = HTTPSConnection if endpoint.scheme == "https" else HTTPConnection  # they know the usual port
-        connection = kind(endpoint.host, endpoint.port)
-        connection.sock = sock
-        connection.auto_open = 0
-        return connection
+            raise HubFailed(error.reason, is_passing=False) from None
+        if is_cut or response.is_last:
+            self.close()
+        return Answer(response.status, response.headers, body, is_cut)
 
     def _path_of(self, location: str) -> str:
         """The path of a redirect, when it stays at this hub: a model that was renamed answers so."""
-        endpoint = self._endpoint
         try:
-            parts = urlsplit(location)
-            port = parts.port or endpoint.port
+            if _LOCATION.fullmatch(location) is None:
+                raise ValueError("is no absolute path")
+            target = self._endpoint.follow(location)
         except ValueError:
-            parts, port = urlsplit(""), 0
-        if parts.netloc and (parts.scheme, parts.hostname, port) != (endpoint.scheme, endpoint.host, endpoint.port):
+            raise HubFailed("the hub redirects to nowhere", is_passing=False) from None
+        if target.origin != self._endpoint.origin:
             raise HubFailed("the hub redirects to another host, which is not followed", is_passing=False)
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        if _PATH.fullmatch(target) is None:
-            raise HubFailed("the hub redirects to nowhere", is_passing=False)
-        return target
-
-    def _remaining(self) -> float:
-        return self._deadline - time.monotonic()
+        return target.request_path
 
 
 def _judge(answer: Answer, max_bytes: int, may_cut: bool) -> Answer:
@@ -211,79 +198,17 @@ def _judge(answer: Answer, max_bytes: int, may_cut: bool) -> Answer:
 
 
 def _refusal(answer: Answer) -> HubFailed:
-    status = answer.status
+    status, wanted = answer.status, _wanted_pause(answer.headers)
+    if status == _TOO_MANY:
+        return HubFailed("the hub limits how often it is asked", status=status, retry_after=wanted)
     said = f"the hub answers {status} {responses.get(status, '')}".rstrip()
-    return HubFailed(said, status=status, is_passing=status >= 500, retry_after=_wanted_pause(answer.headers))
+    return HubFailed(said, status=status, is_passing=status >= 500, retry_after=wanted)
 
 
-def _wanted_pause(headers: Mapping[str, str]) -> int:
+def _wanted_pause(headers: Message) -> int:
     """Seconds that the hub asks us to wait; 0 when it does not say."""
-    given = headers.get("retry-after", "").strip()
-    if given.isdecimal() and len(given) <= 6:
-        return int(given)
-    reset = _RESET_IN.search(headers.get("ratelimit", ""))
+    given = read_retry_after(headers, datetime.now(UTC))
+    if given is not None:
+        return math.ceil(given)
+    reset = _RESET_IN.search(headers.get("RateLimit", ""))
     return int(reset[1]) + 1 if reset else 0
-
-
-def _headers_of(response: HTTPResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.getheaders()}
-
-
-def _connect(addresses: tuple[str, ...], port: int, until: float) -> socket.socket:
-    failure: OSError = TimeoutError("no time left")
-    for address in addresses:
-        seconds = min(_CONNECT_SECONDS, until - time.monotonic())
-        if seconds <= 0:
-            break
-        try:
-            return socket.create_connection((address, port), timeout=seconds)
-        except OSError as error:
-            failure = error
-    raise failure
-
-
-def _secure(sock: socket.socket, host: str, until: float) -> ssl.SSLSocket:
-    secured = ssl.create_default_context().wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-    try:
-        with _ending_at(secured, until):
-            secured.do_handshake()
-    except OSError:
-        secured.close()
-        raise
-    return secured
-
-
-def _worded(error: Exception) -> str:
-    """Without what a library quotes of the request."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted ({error.verify_message})"
-    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
-
-
-@contextmanager
-def _ending_at(sock: socket.socket, until: float) -> Iterator[None]:
-    """Break off what happens on `sock` inside at `until`: a timeout of the socket alone starts anew with every byte."""
-    remaining = until - time.monotonic()
-    if remaining <= 0:
-        raise TimeoutError("no time left")
-    sock.settimeout(remaining)
-    is_late = threading.Event()
-    alarm = threading.Timer(remaining, _break_off, [sock, is_late])
-    alarm.daemon = True
-    alarm.start()
-    try:
-        yield
-    except (OSError, HTTPException) as error:
-        if is_late.is_set():
-            raise TimeoutError("no answer in time") from error
-        raise
-    finally:
-        alarm.cancel()
-    if is_late.is_set():  # what ends with the connection looks complete when the connection was broken off
-        raise TimeoutError("no answer in time")
-
-
-def _break_off(sock: socket.socket, is_late: threading.Event) -> None:
-    is_late.set()
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)

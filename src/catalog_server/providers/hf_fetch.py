@@ -5,8 +5,7 @@ Imported when a source is fetched, not before, and with it the HTTP client. hugg
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -15,11 +14,12 @@ import structlog
 
 from catalog_server.errors import CatalogError, Invalid, TooLarge, Unavailable
 from catalog_server.providers.base import Fetched, FetchedFile
-from catalog_server.providers.hf_address import Network
+from catalog_server.providers.deadline import Deadline
 from catalog_server.providers.hf_client import HubClient, HubFailed, Wait
 from catalog_server.providers.hf_finder import ModelFinder
 from catalog_server.providers.hf_models import Described, build_document, encode_entry, with_readme
 from catalog_server.providers.hf_source import HubSource
+from catalog_server.providers.http_connection import Connector
 
 README_MAX_BYTES: Final = 128 * 1024
 _UNAUTHORIZED: Final = 401
@@ -37,10 +37,15 @@ class HubLimits:
     readme_max_bytes: int = README_MAX_BYTES
 
 
-def fetch_models(source: HubSource, limits: HubLimits, allowed: Collection[Network], wait: Wait) -> Fetched:
-    """Raises Invalid or Unavailable when failures left nothing at all."""
-    deadline = time.monotonic() + source.timeout_seconds
-    with closing(HubClient(source.endpoint, source.token, deadline, allowed, wait)) as client:
+def fetch_models(
+    source: HubSource, limits: HubLimits, *, connector: Connector, check: Callable[[], None], wait: Wait | None = None
+) -> Fetched:
+    """Raises Invalid or Unavailable when failures left nothing at all, and what `check` raises."""
+    deadline = Deadline.after(source.timeout_seconds, check)
+    client = HubClient(
+        source.endpoint, source.token, connector=connector, deadline=deadline, wait=wait or Deadline.pause
+    )
+    with closing(client):
         if source.token is not None:
             _check_token(client, source)
         finder = ModelFinder(client, source)
@@ -49,7 +54,9 @@ def fetch_models(source: HubSource, limits: HubLimits, allowed: Collection[Netwo
             raise _nothing(source, finder)
         models = sorted(finder.found.values(), key=lambda model: model.name)
         lines = _add_readmes(client, source, models, limits)
-    return Fetched((FetchedFile(f"hf:{source.endpoint.shown}", build_document(lines)),), missed=tuple(finder.missed))
+    return Fetched(
+        (FetchedFile(f"hf:{source.endpoint.authority}", build_document(lines)),), missed=tuple(finder.missed)
+    )
 
 
 def _check_token(client: HubClient, source: HubSource) -> None:
@@ -58,9 +65,9 @@ def _check_token(client: HubClient, source: HubSource) -> None:
         client.get("/api/whoami-v2")
     except HubFailed as error:
         if error.status == _UNAUTHORIZED:
-            problem = f"invalid credentials: {source.endpoint.shown} does not know the token"
+            problem = f"invalid credentials: {source.endpoint.authority} does not know the token"
         else:
-            problem = f"the token cannot be checked at {source.endpoint.shown}: {error}"
+            problem = f"the token cannot be checked at {source.endpoint.authority}: {error}"
         raise _as_error([error], problem, f"properties.{source.token_field}") from error
 
 
@@ -69,7 +76,7 @@ def _nothing(source: HubSource, finder: ModelFinder) -> CatalogError:
     more = len(finder.missed) - _SHOWN_FAILURES
     end = f"; and {more} more" if more > 0 else ""
     return _as_error(
-        finder.failures, f"nothing could be fetched from {source.endpoint.shown}: {shown}{end}", "properties.url"
+        finder.failures, f"nothing could be fetched from {source.endpoint.authority}: {shown}{end}", "properties.url"
     )
 
 
@@ -77,7 +84,7 @@ def _as_error(failures: list[HubFailed], message: str, field: str) -> CatalogErr
     if not any(error.is_passing or error.retry_after_seconds for error in failures):
         return Invalid(message, field=field, code="hub_refused")
     wanted = max(error.retry_after_seconds for error in failures)
-    return Unavailable(message, retry_after_seconds=max(wanted, _LEAST_RETRY_SECONDS))
+    return Unavailable(message, retry_after_seconds=max(wanted, _LEAST_RETRY_SECONDS), is_asked=wanted > 0)
 
 
 def _add_readmes(client: HubClient, source: HubSource, models: list[Described], limits: HubLimits) -> list[bytes]:
@@ -102,7 +109,7 @@ def _add_readmes(client: HubClient, source: HubSource, models: list[Described], 
             continue
         lines[number], room = line, room - growth
     if left_out:
-        log.warning("readmes left out", hub=source.endpoint.shown, count=left_out)
+        log.warning("readmes left out", hub=source.endpoint.authority, count=left_out)
     return lines
 
 

@@ -56,7 +56,7 @@ class ModelFinder:
             except HubFailed as error:
                 self._miss(pattern.kept_names, pattern.text, error)
         if self._is_full():  # in the log only: to call the rest missed would keep models that nobody wants any more
-            log.warning("limit of models reached", hub=self._source.endpoint.shown, limit=self._source.max_models)
+            log.warning("limit of models reached", hub=self._source.endpoint.authority, limit=self._source.max_models)
 
     def _is_full(self) -> bool:
         return len(self.found) >= self._source.max_models
@@ -140,7 +140,7 @@ def _decode(answer: Answer, wanted: type[_T]) -> _T:
 
 def _next_cursor(answer: Answer) -> str | None:
     """What the next page is called; None at the end. Of the link only this is used, never its host or path."""
-    link = _NEXT.search(answer.headers.get("link", ""))
+    link = _NEXT.search(answer.headers.get("Link", ""))
     if link is None:
         return None
     target: str = link[1]

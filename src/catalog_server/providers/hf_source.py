@@ -2,23 +2,20 @@
 
 A source may be written by somebody who must not learn the server's own token nor reach its network, so the token goes
 to the public hub and to hosts that the settings name, and to no other (spec plugins.md 3.5, defect 38). hf_patterns.py
-has the rules of patterns, hf_address.py those of addresses.
+has the rules of patterns, http_guard.py those of addresses.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
 
 import structlog
 
 from catalog_server.errors import Invalid
-from catalog_server.providers.hf_address import Network, check_address
 from catalog_server.providers.hf_patterns import (
     FORMS,
     ModelGlobs,
@@ -27,6 +24,8 @@ from catalog_server.providers.hf_patterns import (
     parse_organization,
     restrict,
 )
+from catalog_server.providers.http_guard import AddressGuard, Network, resolve_host
+from catalog_server.providers.http_target import Target, parse_target
 from catalog_server.providers.properties import SYNC_INTERVAL_KEY, Properties, wrong_type, wrong_value
 from catalog_server.settings.kinds import Secret
 
@@ -45,12 +44,9 @@ MOST_MODELS: Final = 10_000
 DEFAULT_TIMEOUT: Final = timedelta(minutes=5)
 """For a full source: five pages of 100 models, and 500 readmes one after the other at about a third of a second."""
 LONGEST_TIMEOUT: Final = timedelta(minutes=30)
-_LONGEST_URL: Final = 2048
-_PORTS: Final = {"https": 443, "http": 80}
 _TOKEN: Final = re.compile(r"hf_[!-~]{1,500}")
-_LOCATION: Final = re.compile(
-    r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
-)
+# A prefix of all requests has no query, and none of the parts that servers and proxies read in different ways.
+_UNFIT_IN_URL: Final = re.compile(r"[?%]|/\.")
 
 log = structlog.get_logger(__name__)
 
@@ -65,24 +61,9 @@ class HubPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a hub answers. `prefix` is the part of the path before `/api`, for hubs behind a proxy of artifacts."""
-
-    scheme: str
-    host: str
-    port: int
-    prefix: str = ""
-
-    @property
-    def shown(self) -> str:
-        """Host, and port where it is not the usual one."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
 class HubSource:
-    endpoint: Endpoint
+    endpoint: Target
+    """Its path is what stands before `/api`, for hubs behind a proxy of artifacts; without a slash at its end."""
     patterns: tuple[ModelPattern, ...]
     excluded: ModelGlobs
     organization: str | None
@@ -164,47 +145,23 @@ def _read_max_models(given: Any) -> int:
     return given or MOST_MODELS
 
 
-def _read_endpoint(url: str, policy: HubPolicy) -> Endpoint:
-    """The message must not repeat the URL: it may hold a password."""
-    parts = _split(url.strip())
-    location = _LOCATION.fullmatch(parts.netloc)
-    if "@" in parts.netloc:
-        raise wrong_value("url", "must not hold a user or password; use 'token', best with a reference to a secret")
-    if parts.scheme not in _PORTS or location is None or re.search(r"[?#\s\\%]|/\.", url.strip()):
-        raise wrong_value("url", "must have the form https://host or https://host/path")
-    port = int(location["port"] or _PORTS[parts.scheme])
-    if not 0 < port < 65536:
-        raise wrong_value("url", "has a port that does not exist")
-    host = location["host"].strip("[]").lower()
-    if parts.scheme == "http" and host not in policy.http_hosts:
-        raise wrong_value("url", "must begin with https://; the settings of the server can allow http for a host")
-    _check_literal(host, policy.allowed_networks)
-    return Endpoint(parts.scheme, host, port, parts.path.rstrip("/"))
-
-
-def _split(url: str) -> SplitResult:
-    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable():
-        raise wrong_value("url", f"must be a URL of at most {_LONGEST_URL} printable ASCII characters")
+def _read_endpoint(url: str, policy: HubPolicy) -> Target:
     try:
-        return urlsplit(url)
+        target = parse_target(url.strip())
     except ValueError as error:
-        raise wrong_value("url", "is no URL") from error
-
-
-def _check_literal(host: str, allowed: Collection[Network]) -> None:
-    """A refused address is known at once; what a name resolves to is judged when the hub is asked."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        if ":" in host:
-            raise wrong_value("url", "has a host that is no address") from None
-        return
-    check_address(address, allowed)
+        raise wrong_value("url", str(error).replace("use auth", "use 'token'")) from error
+    if _UNFIT_IN_URL.search(target.request_path):
+        raise wrong_value("url", "must have the form https://host or https://host/path")
+    if target.scheme == "http" and target.host not in policy.http_hosts:
+        raise wrong_value("url", "must begin with https://; the settings of the server can allow http for a host")
+    # A refused address is known at once; what a name resolves to is judged when the hub is asked.
+    AddressGuard(policy.allowed_networks, resolve_host).check_literal(target)
+    return replace(target, path=target.path.rstrip("/"))
 
 
 def _read_token(
     properties: Properties,
-    endpoint: Endpoint,
+    endpoint: Target,
     policy: HubPolicy,
     environment_tokens: Mapping[str, Secret | str],
 ) -> tuple[str, str | None]:

@@ -2,13 +2,13 @@
 
 A fetch asks on condition that the document has changed since the last one, and keeps what it gets for the next.
 `http_source.py` says what a source may ask for, `http_client.py` how it is asked, `http_guard.py` who may be asked at
-all, and `http_cache.py` what is kept.
+all, and `http_cache.py` what is kept. The guard and the modules for target, connection and body serve the `hf` provider
+as well.
 """
 
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from catalog_server.providers.base import Fetched, FetchedFile, FileAccess
 from catalog_server.providers.deadline import Deadline
 from catalog_server.providers.http_cache import HTTPCache
 from catalog_server.providers.http_client import HTTPClient, HTTPLimits
-from catalog_server.providers.http_connection import build_tls_context
+from catalog_server.providers.http_connection import Connector
 from catalog_server.providers.http_guard import AddressGuard, Network, Resolve, resolve_host
 from catalog_server.providers.http_source import HTTPSource, http_sync_interval, read_http_source
 
@@ -45,14 +45,15 @@ class HTTPProvider:
         self._limits = limits or HTTPLimits()
         self._cache = HTTPCache(cache.absolute(), self._limits.cache_bytes)
         self._guard = AddressGuard(allowed_networks, resolve)
-        self._client = HTTPClient(self._guard, self._limits, random=random.random, pause=threading.Event().wait)
+        self._connector = Connector(self._guard)
+        self._client = HTTPClient(self._connector, self._limits, random.random)
 
     def check(self, properties: Mapping[str, Any], files: FileAccess) -> None:
-        build_tls_context(self._read(properties, files).tls)
+        self._connector.tls_context(self._read(properties, files).tls)
 
     def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
         source = self._read(properties, files)
-        deadline = Deadline.after(source.timeout_seconds)
+        deadline = Deadline.after(source.timeout_seconds, files.check)
         key = source.identity
         known = self._cache.read(key, source.max_bytes)
         entry = self._client.get(source, known, deadline)

@@ -51,10 +51,17 @@ def coding_of(headers: Message) -> str:
 
 
 def read_body(read: Callable[[int], bytes], coding: str, max_bytes: int) -> bytes:
-    """All that `read` gives, decoded.
+    """All that `read` gives, decoded. Raises as `read_up_to` does, and TooLarge for more than `max_bytes`."""
+    body, is_cut = read_up_to(read, coding, max_bytes)
+    if is_cut:
+        raise too_large(max_bytes)
+    return body
+
+
+def read_up_to(read: Callable[[int], bytes], coding: str, max_bytes: int) -> tuple[bytes, bool]:
+    """What `read` gives, decoded, up to `max_bytes`; and whether there was more.
 
     Raises:
-        TooLarge: more than `max_bytes`.
         Invalid: it is not in the coding.
         EndsEarly: the coding is not complete.
     """
@@ -64,10 +71,10 @@ def read_body(read: Callable[[int], bytes], coding: str, max_bytes: int) -> byte
         for piece in inflater.feed(portion) if inflater else (portion,):
             body.write(piece)
             if body.tell() > max_bytes:
-                raise too_large(max_bytes)
+                return body.getvalue()[:max_bytes], True
     if inflater:
         inflater.finish()
-    return body.getvalue()
+    return body.getvalue(), False
 
 
 def prepare_text(body: bytes, headers: Message) -> bytes:

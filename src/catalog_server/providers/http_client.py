@@ -10,41 +10,32 @@ import math
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import Message
-from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from typing import Final
 
-from catalog_server import __version__
 from catalog_server.errors import CatalogError, Invalid, RateLimited, Unavailable
-from catalog_server.providers.deadline import Deadline
-from catalog_server.providers.http_body import (
-    ACCEPTED_CODINGS,
-    EndsEarly,
-    check_head,
-    coding_of,
-    prepare_text,
-    read_body,
-)
+from catalog_server.providers.deadline import Deadline, Passing, retry
+from catalog_server.providers.http_body import check_head, coding_of, prepare_text, read_body
 from catalog_server.providers.http_cache import Entry
-from catalog_server.providers.http_connection import Response, build_tls_context, open_response
-from catalog_server.providers.http_guard import AddressGuard, HostUnknown
+from catalog_server.providers.http_connection import (
+    BROKEN,
+    Connector,
+    Response,
+    explain,
+    parse_date,
+    read_retry_after,
+)
 from catalog_server.providers.http_source import HTTPSource
 from catalog_server.providers.http_target import Target
 
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _DEFAULT_RETRY_SECONDS: Final = 60
-_LONGEST_RETRY_SECONDS: Final = 24 * 3600
 _LONGEST_VALIDATOR: Final = 1024
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_OUR_HEADERS: Final = {
-    "accept": "application/yaml, application/json;q=0.9, */*;q=0.5",
-    "accept-encoding": ACCEPTED_CODINGS,
-    "connection": "close",
-    "user-agent": f"catalog-server/{__version__}",
-}
+_OUR_HEADERS: Final = {"accept": "application/yaml, application/json;q=0.9, */*;q=0.5", "connection": "close"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +51,12 @@ class HTTPLimits:
 
 
 class HTTPClient:
-    """`random` gives numbers in [0, 1), `pause` waits for some seconds."""
+    """`random` gives numbers in [0, 1)."""
 
-    def __init__(
-        self,
-        guard: AddressGuard,
-        limits: HTTPLimits,
-        *,
-        random: Callable[[], float],
-        pause: Callable[[float], object],
-    ) -> None:
-        self._guard = guard
+    def __init__(self, connector: Connector, limits: HTTPLimits, random: Callable[[], float]) -> None:
+        self._connector = connector
         self._limits = limits
         self._random = random
-        self._pause = pause
 
     def get(self, source: HTTPSource, known: Entry | None, deadline: Deadline) -> Entry:
         """The document as it is now; `known` itself when the server says that nothing has changed.
@@ -82,47 +65,40 @@ class HTTPClient:
             Invalid: trying again will not help before somebody changes something.
             Unavailable, RateLimited: trying again later may help.
         """
-        attempt = _Attempt(self._guard, self._limits, source, known, deadline)
-        tries = 0
-        while True:
-            try:
-                return attempt.run()
-            except _Passing as failure:
-                pause = self._limits.backoff_seconds * 2**tries * (0.5 + self._random() / 2)
-                wait = max(pause, failure.asked_seconds or 0.0)
-                if tries >= self._limits.retries or not deadline.allows(wait):
-                    raise failure.lasting() from failure
-            tries += 1
-            self._pause(wait)
+        attempt = _Attempt(self._connector, self._limits, source, known, deadline)
+        pauses = [
+            self._limits.backoff_seconds * 2**number * (0.5 + self._random() / 2)
+            for number in range(self._limits.retries)
+        ]
+        try:
+            return retry(attempt.run, pauses, deadline)
+        except Passing as failure:
+            raise _lasting(failure) from failure
 
 
-class _Passing(Exception):
-    """A failure that the next attempt may not meet. `asked_seconds` is what the server wants us to wait."""
+class _TooMany(Passing):
+    """The server wants to be asked less often."""
 
-    def __init__(self, problem: str, *, is_limit: bool = False, asked_seconds: float | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.is_limit = is_limit
-        self.asked_seconds = asked_seconds
 
-    def lasting(self) -> CatalogError:
-        seconds = _DEFAULT_RETRY_SECONDS if self.asked_seconds is None else math.ceil(self.asked_seconds)
-        kind = RateLimited if self.is_limit else Unavailable
-        return kind(self.problem, retry_after_seconds=max(1, seconds))
+def _lasting(failure: Passing) -> CatalogError:
+    asked = failure.asked_seconds
+    seconds = max(1, _DEFAULT_RETRY_SECONDS if asked is None else math.ceil(asked))
+    if isinstance(failure, _TooMany):
+        return RateLimited(str(failure), retry_after_seconds=seconds)
+    return Unavailable(str(failure), retry_after_seconds=seconds, is_asked=asked is not None)
 
 
 class _Attempt:
     """One way from the URL of the source to an answer, over redirects. Can be run again."""
 
     def __init__(
-        self, guard: AddressGuard, limits: HTTPLimits, source: HTTPSource, known: Entry | None, deadline: Deadline
+        self, connector: Connector, limits: HTTPLimits, source: HTTPSource, known: Entry | None, deadline: Deadline
     ) -> None:
-        self._guard = guard
+        self._connector = connector
         self._limits = limits
         self._source = source
         self._known = known
         self._deadline = deadline
-        self._tls: ssl.SSLContext | None = None
 
     def run(self) -> Entry:
         target, own_headers = self._source.target, self._source.headers
@@ -144,21 +120,17 @@ class _Attempt:
     def _ask(self, target: Target, own_headers: Mapping[str, str]) -> Entry | Target:
         """The document, or where to look for it."""
         headers = _OUR_HEADERS | dict(own_headers) | self._conditions(target)
-        host = target.host
-        if target.scheme == "https" and self._tls is None:  # costs some 25 ms
-            self._tls = build_tls_context(self._source.tls)
+        source, deadline = self._source, self._deadline
         try:
-            addresses = self._guard.find_addresses(target, self._deadline)
-            with open_response(
-                target, addresses, headers, tls=self._tls, deadline=self._deadline, max_bytes=self._source.max_bytes
-            ) as response:
-                is_stripped = bool(self._source.headers) and not own_headers
-                return self._judge(target, response, is_stripped)
+            with closing(self._connector.open(target, source.tls, deadline)) as connection:
+                response = connection.ask(target.request_path, headers, deadline, source.max_bytes)
+                return self._judge(target, response, is_stripped=bool(source.headers) and not own_headers)
         except ssl.SSLCertVerificationError as error:
-            problem = f"the certificate of the host {host!r} is not trusted: {error.verify_message}"
+            problem = f"the certificate of the host {target.host!r} is not trusted: {error.verify_message}"
             raise Invalid(problem, field="properties.url", code="certificate_refused") from error
-        except (OSError, HTTPException, HostUnknown, EndsEarly) as error:
-            raise _Passing(self._explain(host, error)) from error
+        except BROKEN as error:
+            late = f"the host {target.host!r} did not send all of its answer within {source.timeout_seconds:g} s"
+            raise Passing(explain(error, target.host) if deadline.allows(0) else late) from error
 
     def _conditions(self, target: Target) -> dict[str, str]:
         """Only for whom the validators came from: another server may use the same words for another document."""
@@ -168,7 +140,7 @@ class _Attempt:
         given = {"if-none-match": known.etag, "if-modified-since": known.last_modified}
         return {name: value for name, value in given.items() if value is not None}
 
-    def _judge(self, target: Target, response: Response, is_stripped: bool) -> Entry | Target:
+    def _judge(self, target: Target, response: Response, *, is_stripped: bool) -> Entry | Target:
         if response.status == 200:
             return self._read(target, response)
         if response.status == 304 and self._known is not None and self._conditions(target):
@@ -187,22 +159,8 @@ class _Attempt:
         etag, last_modified = read_validators(headers)
         return Entry(body, target.digest, etag, last_modified)
 
-    def _explain(self, host: str, error: Exception) -> str:
-        if not self._deadline.allows(0):
-            return f"the host {host!r} did not send all of its answer within {self._source.timeout_seconds:g} s"
-        if isinstance(error, TimeoutError):
-            return f"the host {host!r} does not answer"
-        if isinstance(error, ssl.SSLEOFError | HTTPException | EndsEarly | ConnectionResetError):
-            return f"the host {host!r} broke off the connection, or does not speak HTTP"
-        if isinstance(error, ssl.SSLError):
-            return f"the host {host!r} does not speak TLS as we do"
-        if isinstance(error, HostUnknown):
-            return f"the name of the host {host!r} cannot be resolved"
-        reason = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
-        return f"the host {host!r} cannot be reached{reason}"
 
-
-def refusal(status: int, headers: Message, host: str, *, is_stripped: bool) -> CatalogError | _Passing:
+def refusal(status: int, headers: Message, host: str, *, is_stripped: bool) -> CatalogError | Passing:
     """What an answer without a document means."""
     shown = f"the host {host!r}"
     if status in (401, 403):
@@ -213,22 +171,13 @@ def refusal(status: int, headers: Message, host: str, *, is_stripped: bool) -> C
         return Invalid(f"{shown} has no such document (status {status})", field="properties.url", code="not_found")
     if status == 429:
         problem = f"{shown} asks for fewer requests (status 429)"
-        return _Passing(problem, is_limit=True, asked_seconds=read_retry_after(headers, datetime.now(UTC)))
+        return _TooMany(problem, asked_seconds=read_retry_after(headers, datetime.now(UTC)))
     if status in (408, 425) or status >= 500:
         problem = f"{shown} answers with an error (status {status})"
-        return _Passing(problem, asked_seconds=read_retry_after(headers, datetime.now(UTC)))
+        return Passing(problem, asked_seconds=read_retry_after(headers, datetime.now(UTC)))
     return Invalid(
         f"{shown} answers without a document (status {status})", field="properties.url", code="status_unexpected"
     )
-
-
-def read_retry_after(headers: Message, now: datetime) -> float | None:
-    """Seconds, at most a day: a source must not be told to stay away for good."""
-    given = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", given):
-        return min(float(given), _LONGEST_RETRY_SECONDS)
-    moment = _parse_date(given)
-    return None if moment is None else min(max((moment - now).total_seconds(), 0.0), _LONGEST_RETRY_SECONDS)
 
 
 def read_validators(headers: Message) -> tuple[str | None, str | None]:
@@ -239,18 +188,10 @@ def read_validators(headers: Message) -> tuple[str | None, str | None]:
         value if len(value) <= _LONGEST_VALIDATOR and _PRINTABLE.fullmatch(value) else None
         for value in (headers.get(name, "").strip() for name in ("ETag", "Last-Modified"))
     )
-    changed, sent = _parse_date(modified or ""), _parse_date(headers.get("Date", ""))
+    changed, sent = parse_date(modified or ""), parse_date(headers.get("Date", ""))
     if changed is None or (sent is not None and sent - changed < timedelta(seconds=1)):
         return etag, None  # it may change once more within that second, and nobody would ever tell us
     return etag, modified
-
-
-def _parse_date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _refused_redirect(target: Target, how: str) -> Invalid:

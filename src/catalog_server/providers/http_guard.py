@@ -1,4 +1,4 @@
-"""Which addresses an HTTP source may lead to: public ones, and those of networks that the operator allows.
+"""Which addresses a source may lead to over HTTP: public ones, and those of networks that the operator allows.
 
 A URL in a configuration must not reach what only this machine or its cluster can reach (metadata of the cloud, a
 database, a console). So we resolve the host ourselves, refuse it when any of its addresses is special, and whoever
@@ -12,6 +12,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -79,7 +80,9 @@ class AddressGuard:
     def _check(self, address: Address, host: str) -> None:
         # Without the address: which names resolve to what inside is no business of a client.
         if not self._is_allowed(address):
-            problem = f"the host {host!r} has a private or otherwise special address, which is not allowed here"
+            problem = (
+                f"the host {host!r} has an address that is not public; the settings of the server can allow its network"
+            )
             raise Invalid(problem, field="properties.url", code="address_refused")
 
     def _is_allowed(self, address: Address) -> bool:
@@ -99,10 +102,10 @@ class AddressGuard:
                 answer.put(())
 
         threading.Thread(target=resolve, name="resolve", daemon=True).start()
-        try:
-            found = answer.get(timeout=deadline.remaining())
-        except Empty:
-            raise TimeoutError("the name of the host was not resolved in time") from None
+        found = None
+        while found is None:
+            with suppress(Empty):
+                found = answer.get(timeout=deadline.slice())
         if not found:
             raise HostUnknown(target.host)
         return found

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from catalog_server.catalog.configuration import Files
 from catalog_server.errors import CatalogError, Invalid, TooLarge, Unavailable
 from catalog_server.plugins.model import plugin
 from catalog_server.providers import hf_client
@@ -25,9 +26,10 @@ from catalog_server.providers.huggingface import HuggingFaceProvider
 from catalog_server.schema.decode import Record, decode_entity
 from catalog_server.schema.yaml_reader import iter_items
 from catalog_server.settings.kinds import Secret
+from catalog_server.sources.paths import Roots
 from tests.fake_huggingface import TOKEN, Fault, Hub, serve_hub
 
-NO_FILES: Any = None  # the provider opens none
+NO_FILES = Files(Roots(()), "", Path(), 0)  # the provider opens none
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 POLICY = HubPolicy(frozenset({"127.0.0.1"}), frozenset({"127.0.0.1"}), (LOOPBACK,))
 
@@ -41,7 +43,7 @@ class Bench:
 
     def fetch(self, *included: str, **given: Any) -> Fetched:
         settings = {"max_bytes": 10_000_000, "policy": POLICY, **given.pop("settings", {})}
-        provider = HuggingFaceProvider(wait=self.waits.append, **settings)
+        provider = HuggingFaceProvider(wait=lambda _, seconds: self.waits.append(seconds), **settings)
         patterns = {"includedModels": list(included)} if included else {}
         return provider.fetch({"url": self.hub.url, **patterns, **given}, NO_FILES)
 
@@ -442,13 +444,19 @@ class TestWhereRequestsGo:
             assert len(names(bench.fetch("acme/*", token=TOKEN))) == 3
             assert other.requests == []
 
-    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0", "[::1]"])
-    def test_private_address_then_refused_unless_allowed(self, bench: Bench, host: str) -> None:
+    @pytest.mark.parametrize(
+        ("host", "problem"),
+        [
+            *(("127.0.0.1", "not public"), ("localhost", "not public"), ("[::1]", "not public")),
+            *(("2130706433", "odd form of an IPv4 address"), ("0", "odd form of an IPv4 address")),
+        ],
+    )
+    def test_private_address_then_refused_unless_allowed(self, bench: Bench, host: str, problem: str) -> None:
         url = bench.hub.url.replace("127.0.0.1", host)
         policy = HubPolicy(http_hosts=frozenset({host.strip("[]")}))
         error = bench.fails("acme/a", url=url, settings={"policy": policy})
         assert error.field == "properties.url"
-        assert "not public" in error.message
+        assert problem in error.message
         assert bench.hub.requests == []
 
     def test_allowed_network_then_reached_by_name_too(self, bench: Bench) -> None:

@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from catalog_server.errors import Invalid
-from catalog_server.providers.hf_source import Endpoint, HubPolicy, HubSource, read_hub_source, sync_interval
+from catalog_server.providers.hf_source import HubPolicy, HubSource, read_hub_source, sync_interval
+from catalog_server.providers.http_target import Target
 from catalog_server.settings.kinds import Secret
 
 TOKEN = "hf_s3cr3tValue"
@@ -33,8 +34,8 @@ def fault_of(policy: HubPolicy | None = None, **given: Any) -> Invalid:
 
 def test_only_patterns_then_defaults() -> None:
     source = read(environment={})
-    assert source.endpoint == Endpoint("https", "huggingface.co", 443)
-    assert source.endpoint.shown == "huggingface.co"
+    assert source.endpoint == Target("https", "huggingface.co", 443, "")
+    assert source.endpoint.authority == "huggingface.co"
     assert [pattern.text for pattern in source.patterns] == ["acme/*"]
     assert (source.organization, source.max_models, source.timeout_seconds, source.token) == (None, 500, 300, None)
     assert sync_interval({}) == timedelta(hours=24)
@@ -103,18 +104,18 @@ def test_max_models_then_never_without_limit(given: int | None, limit: int) -> N
 @pytest.mark.parametrize(
     ("url", "endpoint"),
     [
-        ("https://hub.example.com", Endpoint("https", "hub.example.com", 443)),
-        ("HTTPS://Hub.Example.com:8443/", Endpoint("https", "hub.example.com", 8443)),
-        ("https://hub.example.com/api/hf/remote/", Endpoint("https", "hub.example.com", 443, "/api/hf/remote")),
-        ("https://[2606:4700::1111]", Endpoint("https", "2606:4700::1111", 443)),
+        ("https://hub.example.com", Target("https", "hub.example.com", 443, "")),
+        ("HTTPS://Hub.Example.com:8443/", Target("https", "hub.example.com", 8443, "")),
+        ("https://hub.example.com/api/hf/remote/", Target("https", "hub.example.com", 443, "/api/hf/remote")),
+        ("https://[2606:4700::1111]", Target("https", "2606:4700::1111", 443, "")),
     ],
 )
-def test_good_url_then_taken(url: str, endpoint: Endpoint) -> None:
+def test_good_url_then_taken(url: str, endpoint: Target) -> None:
     assert read(url=url).endpoint == endpoint
 
 
 def test_shown_then_with_a_port_that_is_not_the_usual_one() -> None:
-    assert read(url="https://[2606:4700::1111]:8443").endpoint.shown == "[2606:4700::1111]:8443"
+    assert read(url="https://[2606:4700::1111]:8443").endpoint.authority == "[2606:4700::1111]:8443"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_odd_url_then_refused(url: object) -> None:
 
 def test_http_then_only_for_hosts_that_the_server_allows() -> None:
     policy = HubPolicy(http_hosts=frozenset({"hub.local"}))
-    assert read(policy, url="http://hub.local:8080").endpoint == Endpoint("http", "hub.local", 8080)
+    assert read(policy, url="http://hub.local:8080").endpoint == Target("http", "hub.local", 8080, "")
     assert fault_of(policy, url="http://other.local").field == "properties.url"
 
 

@@ -1,16 +1,14 @@
-"""What answers mean: statuses, when to come back, and which validators can be trusted."""
+"""What answers mean: statuses, and which validators can be trusted."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from email.message import Message
 
 import pytest
 
 from catalog_server.errors import CatalogError, Invalid
-from catalog_server.providers.http_client import read_retry_after, read_validators, refusal
+from catalog_server.providers.http_client import read_validators, refusal
 
-NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 DATE = "Mon, 06 May 2024 07:08:09 GMT"
 EARLIER = "Mon, 06 May 2024 07:08:07 GMT"
 
@@ -20,28 +18,6 @@ def head(**headers: str) -> Message:
     for name, value in headers.items():
         message[name.replace("_", "-")] = value
     return message
-
-
-@pytest.mark.parametrize(
-    ("given", "seconds"),
-    [
-        ("", None),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("0", 0),
-        ("120", 120),
-        ("999999999", 86400),
-        ("9" * 5000, None),
-        ("Mon, 06 May 2024 07:09:09 GMT", 60),
-        ("Mon, 06 May 2024 07:09:09 -0000", 60),
-        ("Sun, 05 May 2024 07:09:09 GMT", 0),
-        ("Mon, 06 May 2090 07:09:09 GMT", 86400),
-        ("Mon, 99 May 2024 07:09:09 GMT", None),
-    ],
-)
-def test_retry_after_then_seconds(given: str, seconds: float | None) -> None:
-    assert read_retry_after(head(Retry_After=given), NOW) == seconds
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
@@ -18,6 +19,7 @@ SPECIAL = (
     *("198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "168.63.129.16"),
     *("::", "::1", "::7f00:1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "2001:db8::1", "100::1"),
     *("2001::1", "2001:10::1", "3fff::1", "5f00::1", "64:ff9b:1::1", "4000::1"),
+    *("10.1.2.3", "224.0.0.1", "fc00::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2"),
 )
 CARRIERS = ("::ffff:{}", "64:ff9b::{}")
 PUBLIC = ("8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2001:4860:4860::8888")
@@ -33,7 +35,9 @@ def test_special_address_then_refused(address: str) -> None:
     assert not is_public(ip_address(address))
     with pytest.raises(Invalid) as caught:
         find("8.8.8.8", address, "1.1.1.1")
+    assert caught.value.field == "properties.url"
     assert caught.value.code == "address_refused"
+    assert "not public" in caught.value.message
     assert "'example.com'" in caught.value.message
     assert address not in caught.value.message
 
@@ -59,6 +63,20 @@ def test_allowed_network_then_also_in_its_ipv6_forms_and_nothing_beside() -> Non
     assert find("fd00::1", allowed=("fd00::/8",)) == ("fd00::1",)
     with pytest.raises(Invalid):
         find("10.1.2.3", "10.2.0.1", allowed=("10.1.0.0/16",))
+
+
+def test_resolver_hangs_and_the_fetch_is_given_up_then_no_more_waiting() -> None:
+    class GivenUp(BaseException):
+        pass
+
+    def give_up() -> None:
+        raise GivenUp
+
+    hanging = threading.Event()
+    guard = AddressGuard((), lambda host, port: ["8.8.8.8"] if hanging.wait(5) else [])
+    with pytest.raises(GivenUp):
+        guard.find_addresses(parse_target("http://example.com/"), Deadline.after(5, give_up))
+    hanging.set()
 
 
 def test_host_that_is_an_address_then_not_resolved() -> None:
