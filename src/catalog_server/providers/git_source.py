@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from catalog_server.errors import Invalid
 from catalog_server.providers.base import FileAccess
 from catalog_server.providers.path_globs import PathGlobs, parse_path_globs
-from catalog_server.providers.properties import SYNC_INTERVAL_KEY, Properties, sync_interval, wrong_value
+from catalog_server.providers.properties import SYNC_INTERVAL_KEY, Properties, blame, sync_interval, wrong_value
 
 KNOWN_KEYS: Final = (
     *("repoUrl", "branch", "tag", "commit", "path", "shallowClone", SYNC_INTERVAL_KEY, "timeout"),
@@ -207,10 +207,8 @@ def _folder_of(rest: str) -> str:
 
 def _find_repository(folder: str, files: FileAccess) -> Path:
     """The folder with HEAD, objects and refs. No part of it may lead out of the data roots."""
-    try:
+    with blame("repoUrl"):
         found = files.resolve_folder(folder)
-    except Invalid as error:
-        raise Invalid(error.reason, field="properties.repoUrl", code=error.code) from error
     inner = found / ".git"
     if inner.is_symlink() or inner.exists():
         if not inner.is_dir():  # a file there leads to any folder of the machine

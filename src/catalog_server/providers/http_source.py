@@ -17,7 +17,14 @@ from typing import Any, Final
 from catalog_server.errors import Invalid
 from catalog_server.providers.base import FileAccess
 from catalog_server.providers.http_target import Target, parse_target
-from catalog_server.providers.properties import SYNC_INTERVAL_KEY, Properties, sync_interval, wrong_type, wrong_value
+from catalog_server.providers.properties import (
+    SYNC_INTERVAL_KEY,
+    Properties,
+    blame,
+    sync_interval,
+    wrong_type,
+    wrong_value,
+)
 
 SYNC_INTERVAL_ALIAS: Final = "refreshInterval"
 KNOWN_KEYS: Final = (*("url", "headers", "auth", SYNC_INTERVAL_KEY, SYNC_INTERVAL_ALIAS, "timeout", "maxBytes", "tls"),)
@@ -177,12 +184,8 @@ def _read_tls(properties: Properties, files: FileAccess) -> TLSChoice:
         return TLSChoice(is_verified=not is_skipped)
     if is_skipped:
         raise wrong_value("tls.insecureSkipVerify", "contradicts 'tls.caFile': nothing would be checked against it")
-    try:
-        authorities = files.read(files.resolve(given)).decode("ascii")
-    except UnicodeDecodeError:
-        authorities = ""
-    except Invalid as error:
-        raise Invalid(error.reason, field="properties.tls.caFile", code=error.code) from error
+    with blame("tls.caFile"):
+        authorities = files.read(files.resolve(given)).decode("ascii", "replace")
     if "-----BEGIN CERTIFICATE-----" not in authorities:
         raise wrong_value("tls.caFile", "names a file without certificates in PEM form")
     return TLSChoice(authorities)

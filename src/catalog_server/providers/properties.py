@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -156,6 +157,15 @@ def sync_interval(properties: Mapping[str, Any], alias: str = SYNC_INTERVAL_KEY)
         raise wrong_value(alias, f"means the same as {SYNC_INTERVAL_KEY!r}: give only one of them")
     found = given.duration(alias if given.has(alias) else SYNC_INTERVAL_KEY, SYNC_INTERVAL_DEFAULT)
     return found or None
+
+
+@contextmanager
+def blame(key: str) -> Iterator[None]:
+    """What is wrong with the file or folder that a property names is wrong with that property."""
+    try:
+        yield
+    except Invalid as error:
+        raise type(error)(error.reason, field=f"properties.{key}", code=error.code) from error
 
 
 def wrong_type(key: str, problem: str) -> Invalid:

@@ -9,6 +9,7 @@ from typing import Any
 
 from catalog_server.errors import Invalid
 from catalog_server.providers.base import Fetched, FetchedFile, FileAccess
+from catalog_server.providers.properties import blame
 
 _PATH_KEYS = ("yamlCatalogPath", "path")
 
@@ -21,21 +22,25 @@ class YAMLProvider:
 
     def check(self, properties: Mapping[str, Any], files: FileAccess) -> None:
         if self._content(properties) is None:
-            files.resolve(self._path(properties))
+            key, given = self._path(properties)
+            with blame(key):
+                files.resolve(given)
 
     def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
         content = self._content(properties)
         if content is not None:
             return Fetched((FetchedFile("content", content.encode("utf-8", "surrogatepass")),))
         # Messages name the file as the configuration does: clients need not know where it lies on this machine.
-        given = self._path(properties)
-        path = files.resolve(given)
-        return Fetched((FetchedFile(given, files.read(path)),))
+        key, given = self._path(properties)
+        with blame(key):
+            return Fetched((FetchedFile(given, files.read(files.resolve(given))),))
 
     def watched(self, properties: Mapping[str, Any], files: FileAccess) -> tuple[Path, ...]:
         if "content" in properties:
             return ()
-        return (files.locate(self._path(properties)),)
+        key, given = self._path(properties)
+        with blame(key):
+            return (files.locate(given),)
 
     def sync_interval(self, properties: Mapping[str, Any]) -> timedelta | None:
         return None
@@ -48,14 +53,15 @@ class YAMLProvider:
         return content
 
     @staticmethod
-    def _path(properties: Mapping[str, Any]) -> str:
+    def _path(properties: Mapping[str, Any]) -> tuple[str, str]:
+        """The key that names the file, and what it says."""
         for key in _PATH_KEYS:
             value = properties.get(key)
             if value is None:
                 continue
             if not isinstance(value, str) or not value:
                 raise Invalid("must be the path of a file", field=f"properties.{key}", code="property_type")
-            return value
+            return key, value
         raise Invalid(
             "required: the path of the catalog file", field="properties.yamlCatalogPath", code="property_required"
         )

@@ -1,5 +1,6 @@
 """What must not be shown of a source's properties: which keys are sensitive, and how their values are hidden.
 
+In any text, the secrets of URLs are hidden as well: user and password, and parameters such as `token` and `sig`.
 For: every place that shows properties (source lists, answers, validation echoes, diagnostics, audit), and for
 putting the stored secrets back when a client sends a redacted source back to us.
 Not for: resolving SecretRefs; a reference is no secret and passes.
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 MARKER: Final = "***REDACTED***"
 MAX_DEPTH: Final = 64
@@ -22,6 +24,11 @@ _HARMLESS_ENDINGS: Final = ("envvar", "ref", "path")
 _SEPARATORS: Final = str.maketrans("", "", "_-. ")
 # Anchored on the literal "://", so that a long text without one costs a plain search.
 _USERINFO: Final = re.compile(r"://(?!git@)[^\s/?#]*@")
+_URL_REST: Final = re.compile(r"://\S+")
+_SENSITIVE_PARAMETERS: Final = ("sig", "key", "code", "auth")
+"""As names of query parameters only: as names of properties they are common and harmless."""
+_PARAMETER: Final = re.compile(r"[?&;#]([^?&;#=\s]{1,200})=")
+_PARAMETER_END: Final = re.compile(r"[&#]")
 
 
 def is_sensitive_key(key: str) -> bool:
@@ -38,9 +45,30 @@ def is_secret_ref(value: Any) -> bool:
     return all(isinstance(part, str) and part for part in parts)
 
 
-def mask_userinfo(text: str) -> str:
-    """Hide the user and password in any URL inside `text`; the plain `git@` of ssh URLs is no secret."""
-    return _USERINFO.sub(f"://{MARKER}@", text) if "://" in text else text
+def is_sensitive_parameter(name: str) -> bool:
+    """Whether a query parameter of this name, as it stands in a URL, is expected to hold a secret."""
+    plain = unquote_plus(name)
+    bare = plain.lower().translate(_SEPARATORS)
+    return is_sensitive_key(plain) or bare in _SENSITIVE_PARAMETERS or bare.endswith("signature")
+
+
+def mask_urls(text: str) -> str:
+    """Hide user, password and sensitive parameters in any URL inside `text`; the `git@` of ssh URLs is no secret."""
+    if "://" not in text:
+        return text
+    return _URL_REST.sub(lambda found: _mask_parameters(found[0]), _USERINFO.sub(f"://{MARKER}@", text))
+
+
+def _mask_parameters(url: str) -> str:
+    """Also those of a URL inside of a parameter, and those after `#`. A hidden value reaches to the next `&` or `#`."""
+    shown, position = [], 0
+    for found in _PARAMETER.finditer(url):
+        if found.start() < position or found.end() == len(url) or not is_sensitive_parameter(found[1]):
+            continue
+        end = _PARAMETER_END.search(url, found.end())
+        shown += [url[position : found.end()], MARKER]
+        position = end.start() if end else len(url)
+    return "".join([*shown, url[position:]])
 
 
 def redact(properties: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -57,7 +85,7 @@ def _redact_map(values: Mapping[str, Any], depth: int) -> dict[str, Any]:
 
 def _redact_value(value: Any, depth: int) -> Any:
     if isinstance(value, str):
-        return mask_userinfo(value)
+        return mask_urls(value)
     if not isinstance(value, Mapping | list | tuple):
         return value
     if depth > MAX_DEPTH:
@@ -99,8 +127,4 @@ def find_credentials(properties: Mapping[str, Any]) -> Iterator[tuple[str, str]]
 def _is_credential(key: str, value: Any) -> bool:
     if isinstance(value, bool) or value in (None, "", MARKER) or is_secret_ref(value):
         return False
-    return is_sensitive_key(key) or (isinstance(value, str) and _has_userinfo(value))
-
-
-def _has_userinfo(text: str) -> bool:
-    return any(MARKER not in match.group() for match in _USERINFO.finditer(text))
+    return is_sensitive_key(key) or (isinstance(value, str) and mask_urls(value) != value)

@@ -341,7 +341,16 @@ class TestRetries:
         later = http_bench.fails(f"{web.url}/a")
         assert isinstance(later, Unavailable)
         assert 3590 < later.retry_after_seconds <= 3600
+        assert later.is_asked
         assert len(web.seen) == 2
+
+    def test_error_without_retry_after_then_the_time_is_only_ours(
+        self, http_bench: HTTPBench, web: ScriptedServer
+    ) -> None:
+        web.then(answer(503, b""))
+        error = http_bench.fails(f"{web.url}/a")
+        assert isinstance(error, Unavailable)
+        assert not error.is_asked
 
     def test_nobody_there_then_unavailable(self, http_bench: HTTPBench) -> None:
         error = http_bench.fails("http://127.0.0.1:1/a")

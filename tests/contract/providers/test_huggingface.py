@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import ipaddress
 import json
 import socket
@@ -367,7 +368,36 @@ class TestPatience:
         bench.hub.faults["/api/models"] = Fault(429, {"Retry-After": "300"})
         error = bench.fails("acme/*")
         assert isinstance(error, Unavailable)
-        assert error.retry_after_seconds == 300
+        assert (error.retry_after_seconds, error.is_asked) == (300, True)
+
+
+class TestEncodings:
+    """Answers are packed where the hub offers it; the limits hold for what comes out."""
+
+    def test_packed_list_then_read(self, bench: Bench) -> None:
+        record = b'[{"id": "acme/a", "tags": [], "siblings": [], "cardData": {}}]'
+        bench.hub.faults["/api/models"] = Fault(200, {"Content-Encoding": "gzip"}, gzip.compress(record))
+        assert names(bench.fetch("acme/*")) == ["acme/a"]
+        assert bench.hub.requests[0].headers["accept-encoding"] == "gzip, deflate"
+
+    @pytest.mark.parametrize(
+        ("coding", "body", "reason"),
+        [
+            ("br", b"x", "content coding other than"),
+            ("gzip", b"no gzip", "damaged content coding"),
+            ("gzip", gzip.compress(b" " * (hf_client.MAX_ANSWER_BYTES + 1)), "more than"),
+        ],
+        ids=["unknown", "damaged", "bomb"],
+    )
+    def test_one_answer_that_cannot_be_unpacked_then_missed(
+        self, bench: Bench, coding: str, body: bytes, reason: str
+    ) -> None:
+        bench.hub.add("acme/b")
+        bench.hub.faults["/api/models/acme/a"] = Fault(200, {"Content-Encoding": coding}, body)
+        fetched = bench.fetch("acme/a", "acme/b")
+        assert names(fetched) == ["acme/b"]
+        (missed,) = fetched.missed
+        assert reason in missed.reason
 
 
 class TestToken:

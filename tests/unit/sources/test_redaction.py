@@ -81,6 +81,57 @@ def test_url_userinfo_then_masked(text: str, shown: str) -> None:
     assert redact({"url": text, "list": [text]}) == {"url": shown, "list": [shown]}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "token",
+            "access_token",
+            "PRIVATE-TOKEN",
+            "api_key",
+            "apikey",
+            "X-Amz-Credential",
+            "X-Amz-Signature",
+            "secret",
+        ),
+        *("sig", "Signature", "X-Goog-Signature", "key", "code", "auth", "%74oken", "to%6Ben", "client%5Fsecret"),
+    ],
+)
+def test_sensitive_parameter_of_a_url_then_its_value_is_masked(name: str) -> None:
+    for before, after in (("?", ""), ("?ref=main&", "&x=1"), ("?a=1;", "#part"), ("#", ""), ("?", "&sig=s3cr3t&y=2")):
+        shown = redact({"url": f"https://host/a.yaml{before}{name}=s3cr3t/+;=?{after}"})
+        masked = after.replace("s3cr3t", MARKER)
+        assert shown == {"url": f"https://host/a.yaml{before}{name}={MARKER}{masked}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://h/?q=1&page=2&keyword=x&monkey=y&tokenEnvVar=z", None),
+        ("https://h/token=abc", None),
+        ("?token=abc", None),
+        ("https://h/?token=", None),
+        ("https://h/?token=&a=b", f"https://h/?token={MARKER}&a=b"),
+        ("see https://h/?key=a b and ftp://h?sig=c, d", f"see https://h/?key={MARKER} b and ftp://h?sig={MARKER} d"),
+        ("https://u:p@h/?token=a", f"https://{MARKER}@h/?token={MARKER}"),
+        ("https://h/?next=https://i/?token=a&b=c", f"https://h/?next=https://i/?token={MARKER}&b=c"),
+        ("https://h/?token=a&token=b", f"https://h/?token={MARKER}&token={MARKER}"),
+    ],
+)
+def test_text_with_urls_then_only_secrets_are_masked(text: str, shown: str | None) -> None:
+    assert redact({"list": [{"x": text}]}) == {"list": [{"x": shown or text}]}
+    assert redact(redact({"x": text})) == redact({"x": text})
+
+
+def test_masked_url_then_restored_or_left_alone_when_changed() -> None:
+    stored = {"url": "https://u:p@h/a?token=abc&ref=main&sig=def", "repoUrl": "https://h/?key=k"}
+    sent = redact(stored)
+    assert "abc" not in str(sent)
+    assert restore(sent, stored) == stored
+    moved = {"url": f"https://elsewhere/a?token={MARKER}"}
+    assert restore(moved, stored) == moved  # judged as a marker that stands for nothing
+
+
 def test_very_deep_or_long_value_then_still_answers() -> None:
     deep: Any = "https://u:leak@h"
     for _ in range(900):
@@ -88,7 +139,7 @@ def test_very_deep_or_long_value_then_still_answers() -> None:
     assert "leak" not in json.dumps(redact(deep))
     assert list(find_credentials(deep)) == []
     started = time.perf_counter()
-    redact({"a": "://" * 300_000, "b": "a" * 1_000_000})
+    redact({"a": "://" * 300_000, "b": "a" * 1_000_000, "c": "://" + "?token=&" * 100_000, "d": "://" + "?a" * 300_000})
     assert time.perf_counter() - started < 2
 
 
@@ -113,7 +164,11 @@ def _planted(value: Any, secret: str, *, hidden: bool) -> Any:
         }
     if isinstance(value, list):
         return [_planted(child, secret, hidden=hidden) for child in value]
-    return secret if hidden else f"https://user:{secret}@host/{value!r}"
+    if hidden:
+        return secret
+    return (
+        f"https://user:{secret}@host/{value!r}" if isinstance(value, int) else f"https://host/?x={value!r}&sig={secret}"
+    )
 
 
 @given(PROPERTIES)
@@ -151,6 +206,12 @@ def test_find_credentials_then_names_each_place() -> None:
         "useToken": True,
         "auth": {"list": [{"secret": "y"}, "https://u:p@h", f"https://{MARKER}@h"]},
         "cookie": "",
+        "url": "https://h/a?ref=main&sig=abc",
+        "shown": f"https://h/a?sig={MARKER}",
+        "open": "https://h/a?ref=main",
     }
     found = list(find_credentials(properties))
-    assert found == [("password", "password"), ("auth.list[0].secret", "secret"), ("auth.list[1]", "[1]")]
+    assert found == [
+        *[("password", "password"), ("auth.list[0].secret", "secret"), ("auth.list[1]", "[1]")],
+        ("url", "url"),
+    ]
