@@ -101,12 +101,10 @@ def read_git_source(
     given_globs = properties.texts("path")
     globs = parse_path_globs((DEFAULT_GLOB,) if given_globs is None else given_globs, "properties.path")
     shallow = properties.flag("shallowClone", True)
-    timeout = properties.duration("timeout", timedelta(seconds=timeout_seconds))
-    if not timedelta(0) < timeout <= LONGEST_TIMEOUT:
-        raise wrong_value("timeout", f"must be between 1s and {LONGEST_TIMEOUT.seconds // 60}m")
+    timeout = properties.timeout(timeout_seconds, LONGEST_TIMEOUT)
     address = _read_address(url.strip(), files, protocols)
     credentials = _read_credentials(properties, address)
-    return GitSource(url, address, revision, globs, credentials, shallow, timeout.total_seconds())
+    return GitSource(url, address, revision, globs, credentials, shallow, timeout)
 
 
 def _read_revision(properties: Properties) -> Revision:

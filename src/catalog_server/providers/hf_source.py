@@ -26,7 +26,7 @@ from catalog_server.providers.hf_patterns import (
 )
 from catalog_server.providers.http_guard import AddressGuard, Network, resolve_host
 from catalog_server.providers.http_target import Target, parse_target
-from catalog_server.providers.properties import SYNC_INTERVAL_KEY, Properties, wrong_type, wrong_value
+from catalog_server.providers.properties import SYNC_INTERVAL_KEY, Properties, sync_interval, wrong_type, wrong_value
 from catalog_server.settings.kinds import Secret
 
 PUBLIC_HOST: Final = "huggingface.co"
@@ -41,7 +41,7 @@ SYNC_INTERVAL_DEFAULT: Final = timedelta(hours=24)
 DEFAULT_MAX_MODELS: Final = 500
 MOST_MODELS: Final = 10_000
 """Also for `maxModels: 0`: what a hub says must not be able to fill the memory."""
-DEFAULT_TIMEOUT: Final = timedelta(minutes=5)
+DEFAULT_TIMEOUT_SECONDS: Final = 300.0
 """For a full source: five pages of 100 models, and 500 readmes one after the other at about a third of a second."""
 LONGEST_TIMEOUT: Final = timedelta(minutes=30)
 _TOKEN: Final = re.compile(r"hf_[!-~]{1,500}")
@@ -78,14 +78,12 @@ def read_hub_source(
 ) -> HubSource:
     """Raises Invalid for the first property that is wrong."""
     properties = Properties(given, KNOWN_KEYS)
-    sync_interval(given)  # wrong here means wrong in the source's status, not only in the schedule
+    hub_sync_interval(given)  # wrong here means wrong in the source's status, not only in the schedule
     endpoint = _read_endpoint(properties.text("url") or DEFAULT_URL, policy)
     organization = properties.text("allowedOrganization")
     if organization is not None:
         organization = parse_organization(organization, "properties.allowedOrganization")
-    timeout = properties.duration("timeout", DEFAULT_TIMEOUT)
-    if not timedelta(0) < timeout <= LONGEST_TIMEOUT:
-        raise wrong_value("timeout", f"must be between 1s and {LONGEST_TIMEOUT.seconds // 60}m")
+    timeout = properties.timeout(DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT)
     token_field, token = _read_token(properties, endpoint, policy, environment_tokens)
     return HubSource(
         endpoint,
@@ -93,18 +91,15 @@ def read_hub_source(
         _read_excluded(properties, organization),
         organization,
         _read_max_models(given.get("maxModels")),
-        timeout.total_seconds(),
+        timeout,
         token_field,
         token,
     )
 
 
-def sync_interval(given: Mapping[str, Any]) -> timedelta | None:
-    """A day unless the source says otherwise: models change seldom, and a hub counts what it is asked.
-
-    None for `0s`, which means only when asked. Raises Invalid.
-    """
-    return Properties(given, given).duration(SYNC_INTERVAL_KEY, SYNC_INTERVAL_DEFAULT) or None
+def hub_sync_interval(given: Mapping[str, Any]) -> timedelta | None:
+    """A day unless the source says otherwise: models change seldom, and a hub counts what it is asked."""
+    return sync_interval(given, default=SYNC_INTERVAL_DEFAULT)
 
 
 def _read_patterns(properties: Properties, organization: str | None) -> tuple[ModelPattern, ...]:

@@ -94,12 +94,10 @@ def read_http_source(
         clash = next((name for name in auth if name in headers), None)
         if clash is not None:
             raise wrong_value("auth", f"contradicts the header {clash!r} in 'headers': give only one of them")
-    timeout = properties.duration("timeout", timedelta(seconds=timeout_seconds))
-    if not timedelta(0) < timeout <= LONGEST_TIMEOUT:
-        raise wrong_value("timeout", f"must be between 1s and {LONGEST_TIMEOUT.seconds // 60}m")
+    timeout = properties.timeout(timeout_seconds, LONGEST_TIMEOUT)
     most = properties.count("maxBytes", min(DEFAULT_MAX_BYTES, max_bytes), max_bytes)
     tls = _read_tls(properties, files)
-    return HTTPSource(target, headers | auth, timeout.total_seconds(), most, tls)
+    return HTTPSource(target, headers | auth, timeout, most, tls)
 
 
 def http_sync_interval(given: Mapping[str, Any]) -> timedelta | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog_server.providers.base import Fetched, FileAccess
-from catalog_server.providers.hf_source import HubPolicy, HubSource, read_hub_source, sync_interval
+from catalog_server.providers.hf_source import HubPolicy, HubSource, hub_sync_interval, read_hub_source
 from catalog_server.providers.http_guard import AddressGuard, Resolve, resolve_host
 from catalog_server.settings.kinds import Secret
 
@@ -75,7 +75,7 @@ class HuggingFaceProvider:
         return ()
 
     def sync_interval(self, properties: Mapping[str, Any]) -> timedelta | None:
-        return sync_interval(properties)
+        return hub_sync_interval(properties)
 
     def _read(self, properties: Mapping[str, Any]) -> HubSource:
         return read_hub_source(properties, self._policy, self._environment_tokens)

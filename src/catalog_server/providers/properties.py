@@ -113,6 +113,13 @@ class Properties:
             raise wrong_value(self._within + key, "must be a duration of at most 30 days such as 30s, 5m or 1h30m")
         return found
 
+    def timeout(self, default_seconds: float, longest: timedelta) -> float:
+        """Seconds for a whole fetch, from the property `timeout`."""
+        found = self.duration("timeout", timedelta(seconds=default_seconds))
+        if not timedelta(0) < found <= longest:
+            raise wrong_value("timeout", f"must be between 1s and {longest.seconds // 60}m")
+        return found.total_seconds()
+
     def secret(self, key: str) -> str | None:
         """The text of a resolved secret, without the line end that a mounted file brings along."""
         value = self._given.get(key)
@@ -146,7 +153,9 @@ def parse_duration(text: str) -> timedelta | None:
     return found if found <= _LONGEST_DURATION else None
 
 
-def sync_interval(properties: Mapping[str, Any], alias: str = SYNC_INTERVAL_KEY) -> timedelta | None:
+def sync_interval(
+    properties: Mapping[str, Any], alias: str = SYNC_INTERVAL_KEY, default: timedelta = SYNC_INTERVAL_DEFAULT
+) -> timedelta | None:
     """How often a remote source wants to be fetched; None for `0s`, which means only when asked.
 
     Raises:
@@ -155,7 +164,7 @@ def sync_interval(properties: Mapping[str, Any], alias: str = SYNC_INTERVAL_KEY)
     given = Properties(properties, properties)
     if alias != SYNC_INTERVAL_KEY and given.has(alias) and given.has(SYNC_INTERVAL_KEY):
         raise wrong_value(alias, f"means the same as {SYNC_INTERVAL_KEY!r}: give only one of them")
-    found = given.duration(alias if given.has(alias) else SYNC_INTERVAL_KEY, SYNC_INTERVAL_DEFAULT)
+    found = given.duration(alias if given.has(alias) else SYNC_INTERVAL_KEY, default)
     return found or None
 
 

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from catalog_server.errors import Invalid
-from catalog_server.providers.hf_source import HubPolicy, HubSource, read_hub_source, sync_interval
+from catalog_server.providers.hf_source import HubPolicy, HubSource, hub_sync_interval, read_hub_source
 from catalog_server.providers.http_target import Target
 from catalog_server.settings.kinds import Secret
 
@@ -38,7 +38,7 @@ def test_only_patterns_then_defaults() -> None:
     assert source.endpoint.authority == "huggingface.co"
     assert [pattern.text for pattern in source.patterns] == ["acme/*"]
     assert (source.organization, source.max_models, source.timeout_seconds, source.token) == (None, 500, 300, None)
-    assert sync_interval({}) == timedelta(hours=24)
+    assert hub_sync_interval({}) == timedelta(hours=24)
 
 
 def test_token_then_not_shown() -> None:
