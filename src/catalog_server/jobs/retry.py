@@ -28,9 +28,14 @@ def delay_ms(attempt: int, base_ms: int, random: Callable[[], float]) -> int:
 
 
 def delay_after(error: Exception, attempt: int, base_ms: int, random: Callable[[], float]) -> int:
-    """The pause (ms) after a transient error: never shorter than what the other side has asked for, within the cap."""
+    """The pause (ms) after a transient error: never shorter than what the other side has asked for.
+
+    A source that is down can ask for no more than the cap; only an explicit limit of rate is heeded beyond it.
+    """
     asked = 0
-    if isinstance(error, RateLimited) or (isinstance(error, Unavailable) and error.is_asked):
+    if isinstance(error, RateLimited):
+        asked = error.retry_after_seconds * 1000
+    elif isinstance(error, Unavailable) and error.is_asked:
         asked = min(error.retry_after_seconds * 1000, MAX_DELAY_MS)
     return max(asked, delay_ms(attempt, base_ms, random))
 
