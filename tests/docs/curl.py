@@ -15,7 +15,8 @@ def main() -> None:
     parser.add_argument("-s", action="store_true")
     parser.add_argument("-G", action="store_true")
     parser.add_argument("-i", action="store_true")
-    parser.add_argument("-X", dest="method", default="GET")
+    parser.add_argument("-X", dest="method")
+    parser.add_argument("-d", dest="body")
     parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("--data-urlencode", dest="data", action="append", default=[])
     given = parser.parse_args()
@@ -25,7 +26,10 @@ def main() -> None:
         query = urllib.parse.urlencode([(name, value) for name, _, value in pairs])
         url += ("&" if "?" in url else "?") + query
     headers = dict(one.split(": ", 1) for one in given.headers)
-    request = urllib.request.Request(url, headers=headers, method=given.method)
+    body = None if given.body is None else given.body.encode()
+    request = urllib.request.Request(
+        url, data=body, headers=headers, method=given.method or ("GET" if given.body is None else "POST")
+    )
     try:
         answer = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request)
     except urllib.error.HTTPError as error:

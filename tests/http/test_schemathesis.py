@@ -1,8 +1,8 @@
 """The API document against the running server: whatever the document allows, and what it does not, is tried.
 
-All phases, all default checks and all inputs of schemathesis. Its check that valid input is accepted is replaced by
-one that differs in a few kinds of answers, see schemathesis_checks.py. As an operator it changes whatever it can: the
-server has a configuration of its own for that.
+All phases, all default checks and all inputs of schemathesis. Its check that valid input is accepted is replaced by one
+that differs in a few kinds of answers, see schemathesis_checks.py. As an operator it changes whatever it can: that one
+has a configuration of its own.
 """
 
 from __future__ import annotations
