@@ -97,6 +97,20 @@ def test_configmap_when_changed_behind_the_server_then_seen_and_only_what_change
         wait_until("the repair", lambda: not managed.config_error(), 5)
 
 
+def test_configmap_when_deleted_then_the_last_configuration_stays_until_it_is_back(kubernetes: Kubernetes) -> None:
+    with kubernetes.folder.server(**kubernetes.options) as managed:
+        managed.applied(local("b", "two.yaml"))
+        text = kubernetes.text()
+        del kubernetes.cluster.objects["api/v1", PLACE.namespace, "configmaps", PLACE.name]
+        assert "was deleted" in wait_until("the reason", managed.config_error, 5)
+        assert managed.apply(local("c", "two.yaml")).status_code == 503
+        assert managed.names() == ["one", "two"]
+        body = {"metadata": {"name": PLACE.name}, "data": {PLACE.key: text}}
+        kubernetes.cluster.put("configmaps", PLACE.namespace, body)
+        wait_until("the repair", lambda: not managed.config_error(), 5)
+        assert managed.names() == ["one", "two"]
+
+
 def test_apply_when_the_resource_version_is_old_then_tried_again_and_both_changes_are_kept(
     kubernetes: Kubernetes,
 ) -> None:

@@ -47,6 +47,19 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def test_load_when_deleted_while_the_server_runs_then_unavailable_and_not_made_anew(kubernetes: Kubernetes) -> None:
+    """What was changed since the start would be lost without a word."""
+    store = ConfigMapStore(kubernetes.client, Place(), initial=lambda: FIRST)
+    version = store.load().version
+    kubernetes.cluster.objects.clear()
+    with pytest.raises(Unavailable, match="was deleted"):
+        store.load()
+    with pytest.raises(Unavailable, match="was deleted"):
+        store.save(b"new", version)
+    assert kubernetes.cluster.objects == {}
+    assert ConfigMapStore(kubernetes.client, Place(), initial=lambda: FIRST).load().data == FIRST
+
+
 def test_load_when_absent_then_made_from_the_file(kubernetes: Kubernetes) -> None:
     place = Place("team-a", "other", "conf.yaml")
     assert open_store(kubernetes, place).load().data == FIRST

@@ -59,7 +59,7 @@ class Place:
 
 
 class ConfigMapStore:
-    """`initial` gives the content for a ConfigMap that does not exist; without it, that is an error."""
+    """`initial` gives the content for a ConfigMap that does not exist at the start; else that is an error."""
 
     def __init__(self, client: KubeClient, place: Place, *, initial: Callable[[], bytes] | None = None) -> None:
         self._client = client
@@ -68,6 +68,7 @@ class ConfigMapStore:
         self._snapshots = Snapshots(client, place.namespace, place.name)
         self._problem: str | None = None
         self._problem_until = 0.0
+        self._was_there = False
 
     def load(self) -> Stored:
         return self._stored(self._get())
@@ -130,13 +131,17 @@ class ConfigMapStore:
     def _get(self) -> KubeObject:
         place = self._place
         try:
-            return self._client.get(CONFIG_MAPS, place.name, namespace=place.namespace)
+            found = self._client.get(CONFIG_MAPS, place.name, namespace=place.namespace)
         except NotFound as error:
             if self._initial is None:
                 raise Unavailable(f"{self.describe()}: there is no such ConfigMap") from error
+            if self._was_there:  # made anew it would undo all changes since, and take their entities away
+                raise Unavailable(f"{self.describe()}: the ConfigMap was deleted; put it back, or restart") from error
+            found = self._create(self._initial())
         except Forbidden as error:
             raise Unavailable(error.message) from error
-        return self._create(self._initial())
+        self._was_there = True
+        return found
 
     def _create(self, data: bytes) -> KubeObject:
         check_size(data, MAX_BYTES)
