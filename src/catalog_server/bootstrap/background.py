@@ -86,7 +86,16 @@ class Background:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, name=name, daemon=True)
+        def run() -> None:
+            while not self._stop.is_set():
+                try:
+                    work()
+                    return
+                except Exception:  # door: work in the background, whose end nobody would notice
+                    log.exception("background work failed, it is started again", work=name)
+                self._stop.wait(_RETRY_SECONDS)
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 

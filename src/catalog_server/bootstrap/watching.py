@@ -7,6 +7,7 @@ and where notifications do not arrive (network and container mounts) the clock r
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,12 +32,17 @@ def watch(
     """
     known: dict[Path, Stamp] = {}
     while not stop.is_set():
-        watched = {folder for folder in folders() if folder.is_dir()}
+        watched = _existing(folders())
         for _ in _alarms(watched, stop):
             changed = _changes(known, files(), stop)
             yield changed
-            if changed and {folder for folder in folders() if folder.is_dir()} != watched:
+            if changed and _existing(folders()) != watched:
                 break
+
+
+def _existing(folders: set[Path]) -> set[Path]:
+    """Those that can be watched: of a name that is too long, or one that is forbidden, `is_dir` would raise."""
+    return {folder for folder in folders if os.path.isdir(folder)}
 
 
 def _alarms(folders: set[Path], stop: threading.Event) -> Iterator[object]:

@@ -1,0 +1,86 @@
+"""Work in the background goes on whatever happens to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from catalog_server.bootstrap.background import Background
+from catalog_server.catalog.links import Links
+from catalog_server.catalog.schedule import Schedule
+from catalog_server.health import Health
+from tests.catalog_files import write_sources
+from tests.contract.catalog.site import PATIENCE_SECONDS, REGISTRY, Site
+from tests.databases import sqlite_database
+from tests.server import wait_until
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with sqlite_database(tmp_path) as dsn:
+        made = Site(tmp_path, dsn)
+        yield made
+        made.engine.dispose()
+
+
+@contextmanager
+def in_background(site: Site, *, watch_files: bool) -> Iterator[None]:
+    background = Background(
+        engine=site.engine,
+        health=Health(),
+        loader=site.loader,
+        follower=site.follower,
+        statuses=site.statuses,
+        links=Links(REGISTRY, site.indexes),
+        schedule=Schedule(
+            registry=REGISTRY,
+            configuration=site.configuration,
+            statuses=site.statuses,
+            fetcher=site.fetcher,
+            ask=site.refreshes.schedule,
+        ),
+        workers=None,
+        lock_migrations=True,
+        watch_files=watch_files,
+        reconcile_seconds=3600 if watch_files else 1,
+    )
+    background.start(on_fatal=lambda: None)
+    try:
+        yield
+    finally:
+        background.stop()
+    assert background.fatal is None
+
+
+def source_of(words: str) -> dict[str, object]:
+    return {"id": "s", "type": "yaml", "properties": {"path": words}}
+
+
+def test_reconciliation_when_it_fails_unexpectedly_then_it_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    reconcile, has_failed = site.loader.reconcile, threading.Event()
+
+    def fail_once() -> None:
+        if not has_failed.is_set():
+            has_failed.set()
+            raise RuntimeError("nobody thought of that")
+        reconcile()
+
+    monkeypatch.setattr(site.loader, "reconcile", fail_once)
+    with in_background(site, watch_files=False):
+        assert has_failed.wait(PATIENCE_SECONDS)
+        write_sources(site.file, {"skills": [source_of("one")]})
+        wait_until("the change", lambda: site.names() == ["one"], PATIENCE_SECONDS)
+
+
+def test_watching_when_a_folder_cannot_even_be_looked_at_then_the_others_are_watched(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = site.loader.wanted
+    monkeypatch.setattr(site.loader, "wanted", lambda: wanted() | {site.file.parent / ("x" * 300)})
+    with in_background(site, watch_files=True):
+        write_sources(site.file, {"skills": [source_of("one")]})
+        wait_until("the change", lambda: site.names() == ["one"], PATIENCE_SECONDS)
