@@ -172,7 +172,7 @@ def _read(target: Path) -> Stored:
     except Invalid as error:
         raise Unavailable(f"the sources file: {error.reason}") from error
     except OSError as error:
-        raise Unavailable(f"the sources file {target.name} cannot be read: {error.strerror}") from error
+        raise Unavailable(f"the sources file {target.name!r} cannot be read: {error.strerror}") from error
     return Stored(data, version_of(data))
 
 
@@ -181,7 +181,7 @@ def _note_by_hand(target: Path) -> Note:
     try:
         return Note(datetime.fromtimestamp(target.stat().st_mtime, UTC))
     except OSError as error:  # removed since it was read
-        raise Unavailable(f"the sources file cannot be read: {error.strerror}") from error
+        raise Unavailable(f"the sources file {target.name!r} cannot be read: {error.strerror}") from error
 
 
 def _wait_for(descriptor: int, deadline: float) -> None:
