@@ -19,6 +19,7 @@ from tests.databases import server_database, server_dsn
 
 from bench import dataset, queries
 from bench.processes import ROOT, BenchError, Launch, Process, serving
+from catalog_server.db.migrate import HEAD
 
 LOAD_SECONDS: Final = 900.0
 CACHE: Final = ROOT / ".data" / "bench"
@@ -151,7 +152,7 @@ def _remove_outdated() -> None:
 
 
 def _key() -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(HEAD.encode())  # the kept database is not migrated
     for name in _DECIDING:
         digest.update((ROOT / name).read_bytes())
     return f"data-{digest.hexdigest()[:16]}"
