@@ -63,12 +63,14 @@ class Batch:
     warnings: int = 0
 
     def add_problem(self, problem: Problem) -> None:
-        """Count it, and keep the first ones for people to read."""
-        if problem.severity == "error":
-            self.errors += 1
-        else:
-            self.warnings += 1
+        """Count it, and keep the first ones for people to read; an error takes the place of a warning."""
+        is_error = problem.severity == "error"
+        self.errors += is_error
+        self.warnings += not is_error
         if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+        elif is_error and self.errors <= MAX_PROBLEMS:
+            self.problems.remove(next(one for one in reversed(self.problems) if one.severity != "error"))
             self.problems.append(problem)
 
 
