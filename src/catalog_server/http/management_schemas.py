@@ -230,11 +230,17 @@ DIAGNOSTICS_SCHEMA: Document = {
 # --- actions ---
 
 _DRY_RUN: Document = {"type": "boolean"}
-_WORD: Document = {"type": "string", "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$", "maxLength": MAX_TAG_LENGTH}
+# Some characters are blank for us and not for every reader of this pattern, so it names them.
+_WORD: Document = {
+    "type": "string",
+    "pattern": r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$",
+    "maxLength": MAX_TAG_LENGTH,
+}
 
 
 def _action_body(action: str, params: Document, *required: str) -> Document:
-    shown = {"type": "object", "additionalProperties": False, "required": list(required), "properties": params}
+    kinds = "object" if required else ["object", "null"]
+    shown = {"type": kinds, "additionalProperties": False, "required": list(required), "properties": params}
     return {
         "type": "object",
         "required": ["action", *(["params"] if required else [])],
@@ -270,7 +276,7 @@ ASSET_ACTION_BODY: Document = {
 SOURCE_ACTION_BODY: Document = {
     "type": "object",
     "required": ["action"],
-    "properties": {"action": {"const": "refresh"}, "dryRun": {"const": False}, "params": {"type": "object"}},
+    "properties": {"action": {"const": "refresh"}, "dryRun": {"const": False}, "params": {"type": ["object", "null"]}},
 }
 ACTION_SCHEMA: Document = {
     "type": "object",
