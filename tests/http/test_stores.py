@@ -122,6 +122,33 @@ def test_a_catalog_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pyte
         assert operator.file.read_text() == SOURCES
 
 
+def test_a_catalog_file_that_is_mounted_by_itself(tmp_path: Path) -> None:
+    """It cannot be replaced, which is found out before anything is saved."""
+    with operating(tmp_path) as operator:
+        file = tmp_path / "other.yaml"
+        if subprocess.run(["mount", "--bind", str(file), str(file)], capture_output=True, check=False).returncode:
+            pytest.skip("mounting is not allowed here")
+        try:
+            properties = {"yamlCatalogPath": "other.yaml", "content": "skills: [{name: x}]\n"}
+            given = {"id": "other", "name": "Renamed", "type": "yaml", "properties": properties}
+            error = operator.error("POST", f"{MANAGEMENT}/apply-source", given, status=503)
+            assert "mount its folder instead" in error["message"]
+        finally:
+            subprocess.run(["umount", str(file)], check=True)
+        assert operator.file.read_text() == SOURCES
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    with operating(tmp_path) as operator:
+        old, new = (tmp_path / f".sources-other.yaml-{name}.yaml.tmp" for name in ("old", "new"))
+        for file in (old, new):
+            file.write_text("skills: []\n")
+        os.utime(old, (0, 0))
+        properties = {"yamlCatalogPath": "other.yaml", "content": "skills: [{name: x}]\n"}
+        operator.apply({"id": "other", "name": "Other", "type": "yaml", "properties": properties})
+        assert [file.exists() for file in (old, new)] == [False, True]
+
+
 # --- mode none ---
 
 

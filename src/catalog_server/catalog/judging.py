@@ -7,6 +7,7 @@ Not for: the layers that need no server (sources/validation.py).
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from catalog_server.sources.config import ParsedConfig, ParsedSource, Source
 from catalog_server.sources.editing import CONTENT
 from catalog_server.sources.paths import WRITE_MAX_BYTES, read_file
 from catalog_server.sources.redaction import MARKER, restore
-from catalog_server.sources.stores.replacing import remove_leftovers, staged_file
+from catalog_server.sources.stores.replacing import is_mounted, remove_leftovers, staged_file
 from catalog_server.sources.validation import CONTENT_FIELD, DetailedValidation, Finding, validate_source
 
 _SHOWN_CONTENT_FAULTS: Final = 20
@@ -259,6 +260,8 @@ def _staged(path: Path, data: bytes) -> Iterator[Callable[[], None]]:
         if read_file(path) == data:
             yield lambda: None
             return
+        if is_mounted(path):  # the rename would fail, after the configuration was saved
+            raise OSError(errno.EBUSY, "it is mounted by itself: mount its folder instead")
         remove_leftovers(path, older_seconds=_ABANDONED_SECONDS)
         staging = staged_file(path, data, like=path.stat())
         with staging as put_in_place:

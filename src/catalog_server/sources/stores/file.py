@@ -38,7 +38,7 @@ from catalog_server.sources.stores.base import (
     version_of,
 )
 from catalog_server.sources.stores.history import History, Note
-from catalog_server.sources.stores.replacing import AtStep, no_step, remove_leftovers, replace_file
+from catalog_server.sources.stores.replacing import AtStep, is_mounted, no_step, remove_leftovers, replace_file
 
 MAX_BYTES: Final = 1024 * 1024
 LOCK_SECONDS: Final = 10.0
@@ -48,7 +48,6 @@ STEPS: Final = (
 )
 """What `at_step` is told while a save goes on, in this order."""
 _LOCK_PAUSE_SECONDS: Final = 0.01
-_MOUNTS: Final = Path("/proc/self/mountinfo")
 
 log = structlog.get_logger(__name__)
 
@@ -207,19 +206,9 @@ def _write_problem(target: Path) -> str | None:
         return f"the folder {target.parent} cannot be written: {error.strerror}"
     if target.exists() and not os.access(target, os.W_OK):
         return f"the file {target} is read-only"
-    if _is_mounted(target):
+    if is_mounted(target):
         return f"the file {target} is mounted by itself and cannot be replaced: mount its folder instead"
     return None
-
-
-def _is_mounted(target: Path) -> bool:
-    """Whether `target` is a mount point, as a file in a container may be: renaming over it fails."""
-    try:
-        mounts = _MOUNTS.read_text().splitlines()
-    except OSError:
-        return False
-    escaped = str(target).replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
-    return any(line.split(" ", 5)[4] == escaped for line in mounts)
 
 
 def _locked() -> Unavailable:

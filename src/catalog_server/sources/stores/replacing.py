@@ -19,6 +19,7 @@ from typing import Final
 AtStep = Callable[[str], None]
 _PREFIX: Final = ".sources-"
 _SUFFIX: Final = ".yaml.tmp"
+_MOUNTS: Final = Path("/proc/self/mountinfo")
 _NEW_FILE_MODE: Final = 0o644
 _GROUP_BITS: Final = 0o070
 
@@ -65,6 +66,16 @@ def staged_file(
     finally:
         with suppress(OSError):
             os.unlink(name)  # gone already when it was put in place
+
+
+def is_mounted(target: Path) -> bool:
+    """Whether `target` is a mount point, as a file in a container may be: renaming over it fails."""
+    try:
+        mounts = _MOUNTS.read_text().splitlines()
+    except OSError:
+        return False
+    escaped = str(target).replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
+    return any(line.split(" ", 5)[4] == escaped for line in mounts)
 
 
 def remove_leftovers(path: Path, *, older_seconds: float = 0) -> None:
