@@ -71,6 +71,7 @@ def run_schemathesis(server: RunningServer, folder: Path, *arguments: str) -> No
     assert found.returncode == 0, report + found.stderr
     tested = re.search(r"Tested:\s+(\d+)", found.stdout)
     methods = [method for path in server.json("/openapi.json")["paths"].values() for method in path]
-    operations = methods.count("get") if READS[0] in arguments else len(methods)
+    # Without a choice of methods it leaves out /openapi.json, which it takes for the description of the others.
+    operations = methods.count("get") if READS[0] in arguments else len(methods) - 1
     assert tested, report
-    assert int(tested[1]) == operations - 1  # all but /openapi.json, which it takes for the description of the others
+    assert int(tested[1]) == operations
