@@ -65,7 +65,7 @@ def test_asset_when_got_then_is_the_same_as_in_the_list(sample: Client) -> None:
         path = f"{ASSETS}/{asset['kind']}/{asset['metadata']['name']}"
         assert sample.ok(path) == asset
     assert sample.get(f"{ASSETS}/Agent/nobody").status_code == 404
-    assert sample.get(f"{ASSETS}/Nope/nobody").status_code == 400
+    assert sample.get(f"{ASSETS}/Nope/nobody").status_code == 404
 
 
 def test_list_when_not_changed_then_304(sample: Client) -> None:

@@ -32,6 +32,7 @@ def test_a_good_source_is_valid_in_five_layers(judge: Operator) -> None:
 
 
 YAML = "properties.content"
+PATH = "properties.yamlCatalogPath"
 FAULTS: list[tuple[dict[str, Any], str, str, str, str]] = [
     (given(content="a: [1"), "yaml_parse", YAML, "yaml_parse_error", "YAML parse error:"),
     ({"nmae": "x"}, "strict_fields", "source", "unknown_field", "unknown or invalid fields:"),
@@ -49,9 +50,9 @@ FAULTS: list[tuple[dict[str, Any], str, str, str, str]] = [
     ({"type": "ftp"}, "provider", "type", "type_unsupported", 'unsupported source type "ftp"'),
     ({"properties": {}}, "provider", "properties.yamlCatalogPath", "property_required", "required"),
     (given(yamlCatalogPath=5), "provider", "properties.yamlCatalogPath", "property_type", "path"),
-    (given(yamlCatalogPath="no.yaml"), "provider", "source", "path_missing", "No such file"),
-    (given(yamlCatalogPath="/etc/hostname"), "provider", "source", "path_outside_roots", "outside"),
-    (given(yamlCatalogPath="../../x"), "provider", "source", "path_outside_roots", "outside"),
+    (given(yamlCatalogPath="no.yaml"), "provider", PATH, "path_missing", "No such file"),
+    (given(yamlCatalogPath="/etc/hostname"), "provider", PATH, "path_outside_roots", "outside"),
+    (given(yamlCatalogPath="../../x"), "provider", PATH, "path_outside_roots", "outside"),
     (given(token={"name": "n", "key": "k"}), "provider", "properties.token", "secret_unresolved", "n"),
     (given(token=MARKER), "provider", "properties.token", "redacted_value", MARKER),
     (given(content="skills: []"), "provider", YAML, "content_unexpected", "exists"),

@@ -18,6 +18,7 @@ from catalog_server.catalog.fetcher import Fetcher, Unreachable
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.records import ReadJob, SourceFile, read_records
 from catalog_server.errors import Invalid, Location, TooLarge, Unavailable
+from catalog_server.providers.yaml import PATH_KEYS
 from catalog_server.scope import DEFAULT_NAMESPACE, Scope
 from catalog_server.sources.config import ParsedConfig, ParsedSource, Source
 from catalog_server.sources.editing import CONTENT
@@ -82,10 +83,14 @@ class Candidate:
         return found
 
     @property
+    def path_key(self) -> str:
+        """The property that names the catalog file of a yaml source."""
+        return next((key for key in PATH_KEYS if self.properties.get(key) is not None), PATH_KEYS[0])
+
+    @property
     def path(self) -> str:
         """The catalog file of a yaml source."""
-        properties = self.properties
-        return str(properties.get("yamlCatalogPath") or properties.get("path") or "")
+        return str(self.properties.get(self.path_key) or "")
 
     def fields(self) -> dict[str, Any]:
         """What is written into the sources file. Only for a candidate that has passed."""
@@ -183,7 +188,8 @@ class Judge:
             yield Finding(error.field or "source", error.reason, error.code or "provider_error")
             return
         if self._is_foreign(candidate):
-            yield Finding("source", f"the path {candidate.path[:200]!r}: No such file or directory", "path_missing")
+            problem = f"the path {candidate.path[:200]!r}: No such file or directory"
+            yield Finding(f"properties.{candidate.path_key}", problem, "path_missing")
         elif candidate.content is not None:
             yield from self._content_place_faults(candidate)
 

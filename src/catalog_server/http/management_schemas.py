@@ -77,12 +77,13 @@ def source_body(plugin: Plugin) -> Document:
             "id": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 128},
             "name": {"type": "string", "minLength": 1, "maxLength": 256},
             "type": {"enum": list(plugin.source_types)},
-            "enabled": {"type": "boolean"},
-            "labels": _TEXTS,
-            "properties": {"type": "object"},
-            "includedItems": _PATTERNS,
-            "excludedItems": _PATTERNS,
-            "refreshAfterApply": {"type": "boolean"},
+            # null stands for not given
+            "enabled": {"type": ["boolean", "null"]},
+            "labels": {**_TEXTS, "type": ["array", "null"]},
+            "properties": {"type": ["object", "null"]},
+            "includedItems": {**_PATTERNS, "type": ["array", "null"]},
+            "excludedItems": {**_PATTERNS, "type": ["array", "null"]},
+            "refreshAfterApply": {"type": ["boolean", "null"]},
         },
     }
 

@@ -11,7 +11,7 @@ from catalog_server.errors import Invalid
 from catalog_server.providers.base import Fetched, FetchedFile, FileAccess
 from catalog_server.providers.properties import blame
 
-_PATH_KEYS = ("yamlCatalogPath", "path")
+PATH_KEYS = ("yamlCatalogPath", "path")
 
 
 class YAMLProvider:
@@ -55,7 +55,7 @@ class YAMLProvider:
     @staticmethod
     def _path(properties: Mapping[str, Any]) -> tuple[str, str]:
         """The key that names the file, and what it says."""
-        for key in _PATH_KEYS:
+        for key in PATH_KEYS:
             value = properties.get(key)
             if value is None:
                 continue

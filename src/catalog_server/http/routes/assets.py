@@ -25,6 +25,7 @@ from catalog_server.http.routes.parameters import (
     SOURCE_ID,
     STRICT_SORT_ORDER,
     Q,
+    choice_parameter,
     parameter,
 )
 from catalog_server.http.schemas import ASSET_LIST_SCHEMA, ASSET_SCHEMA
@@ -32,8 +33,6 @@ from catalog_server.http.services import Services
 
 PATH = "/api/assets"
 _SIZE, _MAX_SIZE = 100, 1000
-_WORD = {"type": "string", "maxLength": 1024}
-_PLUGIN = parameter("plugin", "Name of a plugin.", _WORD)
 _CHOICES = {
     "type": "object",
     "required": ["error", "message", "choices"],
@@ -42,14 +41,16 @@ _CHOICES = {
 
 
 def asset_routes(services: Services) -> list[Route]:
+    plugin = choice_parameter("plugin", "Name of a plugin.", *(one.name for one in services.registry))
+    kind = choice_parameter("kind", "A kind of entity.", *(one.kind.name for one in services.registry))
     parameters = (
-        *(_PLUGIN, parameter("kind", "A kind of entity.", _WORD), SOURCE_ID, Q, FILTER, ORDER_BY, STRICT_SORT_ORDER),
+        *(plugin, kind, SOURCE_ID, Q, FILTER, ORDER_BY, STRICT_SORT_ORDER),
         *(parameter("pageSize", "Assets per page; 100 by default, at most 1000.", {"type": "string"}), PAGE_TOKEN),
     )
     tag = "assets"
     listing = Operation("List the assets of all kinds", tag, parameters, {200: ASSET_LIST_SCHEMA}, (400, 503))
     responses = {200: ASSET_SCHEMA, 300: _CHOICES}
-    getting = Operation("Get one asset of a kind", tag, (_PLUGIN, SOURCE_ID), responses, (400, 404, 503))
+    getting = Operation("Get one asset of a kind", tag, (plugin, SOURCE_ID), responses, (400, 404, 503))
     version = _version_of(services)
     endpoints = _Endpoints(services)
     return [
@@ -108,6 +109,8 @@ class _Endpoints:
         check_loaded(self._services)
         kind, name = decode_name(request, "kind"), decode_name(request)
         source_id = request.first("sourceId")
+        if all(plugin.kind.name != kind for plugin in self._services.registry):
+            raise NotFound(f"there is no kind {kind[:80]!r}")
         for plugin in self._plugins(request, kind):
             sources = [one for one in self._sources_of(request, plugin, name) if source_id in ("", one)]
             if len(sources) > 1:
