@@ -52,7 +52,8 @@ def _counts(result: JobResult) -> Changes:
 
 def _finished(job: Job, state: JobState, now: int) -> Changes:
     duration = None if job.started_at is None else max(now - job.started_at, 0)
-    return {"state": state, "active_key": None, "finished_at": now, "duration_ms": duration}
+    # How far it was is of no interest any more, and would read as if it stood there still.
+    return {"state": state, "active_key": None, "finished_at": now, "duration_ms": duration, "progress": None}
 
 
 def _requeued(due_at: int) -> Changes:

@@ -28,6 +28,7 @@ def test_a_failure_without_attempts_left_or_without_hope_ends_the_job() -> None:
     assert (spent["state"], spent["message"]) == ("failed", "Max retries exceeded: down")
     assert (hopeless["state"], hopeless["message"]) == ("failed", "Refresh failed: gone")
     assert spent["active_key"] is hopeless["active_key"] is None
+    assert spent["progress"] is hopeless["progress"] is None
 
 
 def test_a_cancel_that_was_asked_for_wins_over_everything_but_success() -> None:
