@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -15,16 +14,7 @@ from catalog_server.catalog.schedule import Schedule
 from catalog_server.health import Health
 from tests.catalog_files import write_sources
 from tests.contract.catalog.site import PATIENCE_SECONDS, REGISTRY, Site
-from tests.databases import sqlite_database
 from tests.server import wait_until
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_database(tmp_path) as dsn:
-        made = Site(tmp_path, dsn)
-        yield made
-        made.engine.dispose()
 
 
 @contextmanager

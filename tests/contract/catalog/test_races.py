@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,15 +16,6 @@ from catalog_server.db.engine import Connection
 from catalog_server.errors import NotFound, Unavailable
 from catalog_server.sources.config import Source
 from tests.contract.catalog.site import PATIENCE_SECONDS, REGISTRY, Site
-from tests.databases import sqlite_database
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_database(tmp_path) as dsn:
-        made = Site(tmp_path, dsn)
-        yield made
-        made.engine.dispose()
 
 
 def expect(site: Site, state: str, *names: str) -> None:

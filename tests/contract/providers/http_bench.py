@@ -157,18 +157,31 @@ class Authority:
     context: ssl.SSLContext
 
 
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+def _openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def make_certificate(folder: Path, names: str) -> Path:
+    """A file with a key and a certificate that nobody vouches for; beside it the certificate alone, `server.crt`."""
+    subject = ("-subj", "/CN=localhost", "-addext", f"subjectAltName={names}", "-days", "2")
+    _openssl(folder, "req", "-x509", *_NEW_KEY, *subject, "-keyout", "server.pem", "-out", "server.crt")
+    with (folder / "server.pem").open("a") as file:
+        file.write((folder / "server.crt").read_text())
+    return folder / "server.pem"
+
+
 def make_authority(folder: Path, names: str = f"DNS:{HOST}") -> Authority:
     folder.mkdir()
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     (folder / "names").write_text(f"subjectAltName={names}\n")
-    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority")
-    openssl("req", *new_key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
+    _openssl(
+        folder, "req", "-x509", *_NEW_KEY, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority"
+    )
+    _openssl(folder, "req", *_NEW_KEY, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
     signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-    openssl("x509", "-req", "-in", "server.csr", *signing, "-out", "server.pem")
+    _openssl(folder, "x509", "-req", "-in", "server.csr", *signing, "-out", "server.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
     return Authority(folder / "ca.pem", context)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import ssl
 import stat
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from catalog_server.errors import CatalogError, Invalid, Unavailable
 from catalog_server.providers.git import GitProgram, GitProvider
 from tests.contract.providers.git_bench import A, B, GitBench
+from tests.contract.providers.http_bench import make_certificate
 from tests.repositories import GitServer, processes_with
 
 TOKEN = "t0ken-8f2a9c-se/cret$'x"
@@ -159,13 +159,7 @@ class TestHTTP:
 class TestHTTPS:
     @pytest.fixture
     def certificate(self, tmp_path: Path) -> Path:
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-        files = ["-keyout", str(tmp_path / "server.pem"), "-out", str(tmp_path / "server.crt")]
-        subprocess.run([*command, *names, *files], check=True, capture_output=True)
-        with (tmp_path / "server.pem").open("a") as file:
-            file.write((tmp_path / "server.crt").read_text())
-        return tmp_path / "server.pem"
+        return make_certificate(tmp_path, "IP:127.0.0.1")
 
     def test_certificate_then_checked(self, bench: GitBench, guarded: GitServer, certificate: Path) -> None:
         repository = bench.repository()

@@ -28,6 +28,7 @@ from catalog_server.schema.decode import Record, decode_entity
 from catalog_server.schema.yaml_reader import iter_items
 from catalog_server.settings.kinds import Secret
 from catalog_server.sources.paths import Roots
+from tests.contract.providers.http_bench import make_certificate
 from tests.fake_huggingface import TOKEN, Fault, Hub, serve_hub
 
 NO_FILES = Files(Roots(()), "", Path(), 0)  # the provider opens none
@@ -502,13 +503,7 @@ class TestWhereRequestsGo:
 class TestTLS:
     @pytest.fixture
     def certificate(self, tmp_path: Path) -> Path:
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
-        files = ["-keyout", str(tmp_path / "server.pem"), "-out", str(tmp_path / "server.crt")]
-        subprocess.run([*command, *names, *files], check=True, capture_output=True)
-        with (tmp_path / "server.pem").open("a") as file:
-            file.write((tmp_path / "server.crt").read_text())
-        return tmp_path / "server.pem"
+        return make_certificate(tmp_path, "DNS:localhost")
 
     def test_certificate_then_checked_before_anything_is_sent(
         self, certificate: Path, monkeypatch: pytest.MonkeyPatch

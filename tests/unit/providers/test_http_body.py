@@ -6,7 +6,6 @@ import gzip
 import tracemalloc
 import zlib
 from collections.abc import Callable
-from email.message import Message
 from io import BytesIO
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from catalog_server.errors import Invalid, TooLarge
 from catalog_server.providers.http_body import EndsEarly, check_head, coding_of, prepare_text, read_body
+from tests.unit.providers.heads import head
 
 Encode = Callable[[bytes], bytes]
 
@@ -31,13 +31,6 @@ CODINGS: dict[str, tuple[str, Encode]] = {
     "zlib": ("deflate", zlib.compress),
     "raw deflate": ("deflate", raw_deflate),
 }
-
-
-def head(**headers: str) -> Message:
-    message = Message()
-    for name, value in headers.items():
-        message[name.replace("_", "-")] = value
-    return message
 
 
 def decode(coding: str, data: bytes, max_bytes: int = 10**6, portion: int = 10**9) -> bytes:

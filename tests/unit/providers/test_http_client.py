@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from email.message import Message
-
 import pytest
 
 from catalog_server.errors import CatalogError, Invalid
 from catalog_server.providers.http_client import read_validators, refusal
+from tests.unit.providers.heads import head
 
 DATE = "Mon, 06 May 2024 07:08:09 GMT"
 EARLIER = "Mon, 06 May 2024 07:08:07 GMT"
-
-
-def head(**headers: str) -> Message:
-    message = Message()
-    for name, value in headers.items():
-        message[name.replace("_", "-")] = value
-    return message
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime
-from email.message import Message
 from http.client import BadStatusLine
 from ipaddress import ip_network
 
@@ -14,15 +13,9 @@ from catalog_server.providers.http_body import EndsEarly
 from catalog_server.providers.http_connection import Connector, explain, read_retry_after
 from catalog_server.providers.http_guard import AddressGuard, HostUnknown, resolve_host
 from catalog_server.providers.http_source import TLSChoice
+from tests.unit.providers.heads import head
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
-
-
-def head(**headers: str) -> Message:
-    message = Message()
-    for name, value in headers.items():
-        message[name.replace("_", "-")] = value
-    return message
 
 
 @pytest.mark.parametrize(
