@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from catalog_server.errors import RateLimited
+from catalog_server.errors import RateLimited, Unavailable
 from catalog_server.scope import Scope
 
 INTERVAL_SECONDS: Final = 30.0
@@ -29,8 +30,22 @@ class RefreshLimits:
         self._taken: dict[Key, float] = {}
         self._lock = threading.Lock()
 
-    def take(self, scope: Scope, plugin: str, source_id: str | None) -> None:
-        """Raises RateLimited, with what is left of the interval."""
+    @contextmanager
+    def taken(self, scope: Scope, plugin: str, source_id: str | None) -> Iterator[None]:
+        """For one refresh; given back when it did not come about because something was Unavailable.
+
+        Raises:
+            RateLimited: the interval is not over; says what is left of it.
+        """
+        self._take(scope, plugin, source_id)
+        try:
+            yield
+        except Unavailable:
+            with self._lock:
+                self._taken.pop(_key(scope, plugin, source_id), None)
+            raise
+
+    def _take(self, scope: Scope, plugin: str, source_id: str | None) -> None:
         key, now = _key(scope, plugin, source_id), self._clock()
         with self._lock:
             left = self._taken.get(key, now - self._interval_seconds) + self._interval_seconds - now
@@ -40,11 +55,6 @@ class RefreshLimits:
             if len(self._taken) >= _MAX_KEYS:
                 self._taken = {one: at for one, at in self._taken.items() if at + self._interval_seconds > now}
             self._taken[key] = now
-
-    def give_back(self, scope: Scope, plugin: str, source_id: str | None) -> None:
-        """The refresh did not come about."""
-        with self._lock:
-            self._taken.pop(_key(scope, plugin, source_id), None)
 
 
 def _key(scope: Scope, plugin: str, source_id: str | None) -> Key:

@@ -76,24 +76,16 @@ class Refreshes:
         self._check_enabled(scope, plugin, source_id)
         if self._queue is not None and self._queue.find_live(scope, plugin.name, source_id) is not None:
             return self._enqueue(scope, plugin, source_id, user, confirm_removal)
-        self._limits.take(scope, plugin.name, source_id)
-        try:
+        with self._limits.taken(scope, plugin.name, source_id):
             if self._queue is not None:
                 return self._enqueue(scope, plugin, source_id, user, confirm_removal)
             return self._do(scope, plugin, source_id, RefreshOptions(confirm_removal=confirm_removal))
-        except Unavailable:
-            self._limits.give_back(scope, plugin.name, source_id)
-            raise
 
     def refresh_now(self, scope: Scope, plugin: Plugin, source_id: str, *, confirm_removal: bool) -> RefreshResult:
         """Refresh one source while the caller waits, jobs or not. Raises as `request` does."""
         self._check_enabled(scope, plugin, source_id)
-        self._limits.take(scope, plugin.name, source_id)
-        try:
+        with self._limits.taken(scope, plugin.name, source_id):
             return self._do(scope, plugin, source_id, RefreshOptions(confirm_removal=confirm_removal))
-        except Unavailable:
-            self._limits.give_back(scope, plugin.name, source_id)
-            raise
 
     def schedule(self, plugin: Plugin, source: Source) -> None:
         """Refresh a source because its time has come."""
