@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from catalog_server.catalog.refresher import Refresher, key_of
 from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey
+from catalog_server.clock import clock_ms
 from catalog_server.db.engine import Engine, reading
 from catalog_server.errors import CatalogError, Invalid
 from catalog_server.scope import Scope
@@ -148,7 +148,7 @@ class Loader:
         return message
 
     def _reconciled(self, result: str, error: str | None = None) -> None:
-        self.reconciled = Reconciled(int(time.time() * 1000), result, error)
+        self.reconciled = Reconciled(clock_ms(), result, error)
 
     def _keys(self) -> dict[Key, tuple[Plugin, Source]]:
         return self._configuration.keys(self._registry.plugins)

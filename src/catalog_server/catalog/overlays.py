@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +18,7 @@ import msgspec
 
 from catalog_server.catalog import sql
 from catalog_server.catalog.writer import SourceKey
+from catalog_server.clock import clock_ms
 from catalog_server.db.engine import Connection, Engine, reading, writing
 from catalog_server.errors import Invalid, NotFound
 
@@ -117,7 +117,7 @@ class Overlays:
             "tags": json.dumps(overlay.tags),
             "annotations": json.dumps(dict(overlay.annotations)),
             "lifecycle_phase": overlay.phase,
-            "updated_at": _now(),
+            "updated_at": clock_ms(),
         }
         sql.write_overlay(connection, source.scope, source.plugin, values)
 
@@ -130,7 +130,7 @@ class Overlays:
             "kind": source.kind,
             "source_id": source.source_id,
             "name": name,
-            "changed_at": _now(),
+            "changed_at": clock_ms(),
         }
         sql.append_changes(connection, source.scope, source.plugin, [row])
         sql.set_generation(connection, source.scope, source.plugin, generation)
@@ -143,7 +143,3 @@ def overlay_uid(source_id: str, name: str) -> str:
 
 def overlay_of(row: sql.OverlayRow) -> Overlay:
     return Overlay(tuple(json.loads(row.tags)), json.loads(row.annotations), row.lifecycle_phase)
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

@@ -25,6 +25,7 @@ from catalog_server.catalog.records import Batch, Problem, ReadJob, SourceFile
 from catalog_server.catalog.status import SERVING, SourceStatus
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Origin, SourceKey, Writer, Written
+from catalog_server.clock import clock_ms
 from catalog_server.errors import CatalogError, Conflict, Invalid, Unavailable
 from catalog_server.providers.base import Fetched
 from catalog_server.schema.kind import Kind
@@ -232,7 +233,7 @@ class _Refresh:
         if not is_news and not self._options.is_requested:
             return Refreshed(held)
         summary = f"Loaded {held.entity_count} entities"
-        now = _now()
+        now = clock_ms()
         status = replace(
             held,
             **facts,  # type: ignore[arg-type]
@@ -284,7 +285,7 @@ class _Refresh:
         )
 
     def _status_of(self, batch: Batch, fetched: Fetched, fingerprint: str) -> SourceStatus:
-        now = _now()
+        now = clock_ms()
         missed = [f"{one.names}: {one.reason}" for one in fetched.missed]
         problems = [*([f"items rejected: {batch.errors}"] if batch.errors else []), *missed]
         return SourceStatus(
@@ -306,7 +307,7 @@ class _Refresh:
             held = shelf.held
             if held is not None and held.state == "disabled":
                 return Refreshed(held)
-            status = SourceStatus("disabled", updated_at=_now())
+            status = SourceStatus("disabled", updated_at=clock_ms())
             written = shelf.writer.remove_source(shelf.key, status)
             return Refreshed(self._told(status), written.removed)
 
@@ -324,7 +325,7 @@ class _Refresh:
             return Refreshed(self._told(status), error=error)
 
     def _error_status(self, held: SourceStatus, error: CatalogError, definition: str) -> SourceStatus:
-        now = _now()
+        now = clock_ms()
         return replace(
             held,
             state="error",
@@ -389,7 +390,3 @@ def _legacy_excluded(source: Source) -> tuple[str, ...]:
     if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
         raise Invalid("must be a list of text", field="properties.excludedModels", code="property_type")
     return tuple(given)
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

@@ -6,7 +6,6 @@ All or nothing; unchanged entities are not touched; an unchanged source costs no
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from catalog_server.catalog import sql
 from catalog_server.catalog.records import Batch, Loaded
 from catalog_server.catalog.status import SourceStatus
+from catalog_server.clock import clock_ms
 from catalog_server.db.engine import Connection, Engine, reading, writing
 from catalog_server.errors import Conflict, Invalid
 from catalog_server.schema.decode import ChildRecord
@@ -121,7 +121,7 @@ class _Change:
         self._connection = connection
         self._key = key
         self._origin = origin
-        self._now = int(time.time() * 1000)
+        self._now = clock_ms()
 
     def apply(self, batch: Batch) -> Written:
         connection, key = self._connection, self._key

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Connection, Engine, delete, text
 from sqlalchemy.exc import IntegrityError
 
+from catalog_server.clock import clock_ms
 from catalog_server.db.dialects import lock_strategy
 from catalog_server.db.tables import migration_lock
 from catalog_server.errors import Unavailable
@@ -75,7 +76,7 @@ def _transaction(engine: Engine) -> Iterator[Connection]:
 
 
 def _try_row(engine: Engine, owner: str) -> bool:
-    now = int(time.time() * 1000)
+    now = clock_ms()
     stale = migration_lock.c.locked_at < now - _STALE_MS
     try:
         with _transaction(engine) as connection:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import secrets
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from catalog_server.clock import clock_ms
 from catalog_server.db.dialects import lost_race, read_committed
 from catalog_server.db.engine import Connection, Engine, reading, writing
 from catalog_server.errors import Conflict, Invalid, NotFound, Unavailable
@@ -81,11 +81,6 @@ class Recovered:
     @property
     def total(self) -> int:
         return self.requeued + self.failed + self.canceled
-
-
-def clock_ms() -> int:
-    """Milliseconds since the epoch."""
-    return int(time.time() * 1000)
 
 
 class Queue:

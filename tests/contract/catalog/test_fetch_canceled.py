@@ -18,10 +18,11 @@ from catalog_server.catalog.registry import discover
 from catalog_server.catalog.status import SourceStatus
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Writer
+from catalog_server.clock import clock_ms
 from catalog_server.errors import Location
 from catalog_server.jobs.context import JobContext
 from catalog_server.jobs.job import Job, JobResult, JobState
-from catalog_server.jobs.queue import Queue, clock_ms
+from catalog_server.jobs.queue import Queue
 from catalog_server.jobs.worker import Pace, Workers
 from catalog_server.providers.git import PROTOCOLS, GitProvider
 from catalog_server.providers.http import HTTPProvider

@@ -12,9 +12,9 @@ import threading
 import time
 from pathlib import Path
 
+from catalog_server.clock import clock_ms
 from catalog_server.jobs.context import JobContext
 from catalog_server.jobs.job import Job, JobResult
-from catalog_server.jobs.queue import clock_ms
 from catalog_server.jobs.worker import Workers
 from tests.contract.jobs.queues import build_queue, open_test_engine
 

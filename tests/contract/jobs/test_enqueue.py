@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from catalog_server.clock import clock_ms
 from catalog_server.db.engine import Engine
 from catalog_server.errors import Invalid, NotFound
 from catalog_server.jobs.job import Job, JobFilter, JobResult, JobState
-from catalog_server.jobs.queue import Queue, clock_ms
+from catalog_server.jobs.queue import Queue
 from tests.contract.jobs.queues import TEAM_A, TEAM_B, ManualClock, build_queue
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from catalog_server.clock import clock_ms
 from catalog_server.db.engine import Engine
 from catalog_server.jobs.job import JobFilter, JobResult, JobState
-from catalog_server.jobs.queue import Queue, Recovered, clock_ms
+from catalog_server.jobs.queue import Queue, Recovered
 from tests.contract.jobs.queues import TEAM_A, TIMEOUT_MS, ManualClock, build_queue, wait_until
 
 ROOT = Path(__file__).parents[3]
