@@ -22,7 +22,7 @@ from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.errors import Conflict, Invalid, NotFound, Unavailable
-from catalog_server.scope import DEFAULT_NAMESPACE, Scope
+from catalog_server.scope import Scope
 from catalog_server.sources.config import Source, changed_sections
 from catalog_server.sources.editing import put_source, remove_source, restore_sources, set_enabled
 from catalog_server.sources.stores.base import (
@@ -322,7 +322,7 @@ def _check_not_overridden(built: Effective, scope: Scope, plugin: Plugin, source
     """Raises Conflict when another file has the last word on a field: the change would be saved without effect."""
     found = _find(built, scope, plugin, source_id)
     for one in built.primary.sections[plugin.section_key].sources:
-        if (one.namespace or DEFAULT_NAMESPACE, one.id) == (scope.namespace, source_id):
+        if one.identity == (scope.namespace, source_id):
             for name in ("name", "type", "enabled", "labels", "properties", "included", "excluded"):
                 wanted = getattr(one, name)
                 if wanted is not None and wanted != getattr(found, name):

@@ -1,6 +1,6 @@
 """From a configured source to its provider: which one it is, with secrets resolved and files behind the data roots.
 
-For: refreshing a source (refresher.py), judging one before it is applied (control.py), and what a schedule and a
+For: refreshing a source (refresher.py), judging one before it is applied (judging.py), and what a schedule and a
 watcher want to know of it. Secrets are resolved for the moment of use only and never leave with a result.
 Not for: what the fetched files mean (records.py).
 """

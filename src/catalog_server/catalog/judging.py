@@ -60,7 +60,7 @@ class Candidate:
         section = primary.sections.get(plugin.section_key)
         sources = section.sources if section is not None else ()
         wanted = (scope.namespace, given.get("id"))
-        stored = next((one for one in sources if (one.namespace or DEFAULT_NAMESPACE, one.id) == wanted), None)
+        stored = next((one for one in sources if one.identity == wanted), None)
         return cls(scope, plugin, given, stored, origin, path_id)
 
     @property

@@ -14,7 +14,6 @@ import msgspec
 
 from catalog_server.catalog.capabilities import get_path
 from catalog_server.catalog.follower import Indexes
-from catalog_server.catalog.index.layout import SOURCE
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import find
 from catalog_server.catalog.registry import Registry
@@ -102,7 +101,7 @@ class Links:
             return None
         index = self._indexes.get(scope, plugin.name)
         position = index.find(link.name)
-        return None if position is None else (plugin, str(index.table.columns[SOURCE].values[position]))
+        return None if position is None else (plugin, index.source_of(position))
 
     def _describe(self, scope: Scope, link: Link) -> dict[str, Any]:
         described: dict[str, Any] = {"kind": link.kind, "name": link.name, "field": link.field}

@@ -13,6 +13,7 @@ from catalog_server.catalog.overlays import FIELD as OVERLAY
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import Page
 from catalog_server.http.messages import Response, json_response
+from catalog_server.http.source_documents import format_moment
 from catalog_server.scope import Scope
 
 API_VERSION = "catalog/v1alpha1"
@@ -59,16 +60,14 @@ def asset_of(plugin: Plugin, configuration: Configuration, scope: Scope, entity:
 
 
 def _source_ref(configuration: Configuration, plugin: Plugin, scope: Scope, source_id: str) -> dict[str, str]:
-    for source in configuration.sources(scope, plugin):
-        if source.id == source_id:
-            return {"sourceId": source_id, "sourceName": source.name, "sourceType": source.type}
-    return {"sourceId": source_id}
+    source = configuration.find(scope, plugin, source_id)
+    if source is None:
+        return {"sourceId": source_id}
+    return {"sourceId": source_id, "sourceName": source.name, "sourceType": source.type}
 
 
 def _timestamp(milliseconds: int) -> str:
     try:
-        return (
-            datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        )
+        return format_moment(datetime.fromtimestamp(milliseconds / 1000, UTC))
     except (OverflowError, ValueError):  # a file may claim any number; the year 10000 has no RFC 3339 form
         return ""

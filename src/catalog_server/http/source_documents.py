@@ -111,7 +111,7 @@ def revision_document(revision: Revision) -> Document:
     return {
         "version": revision.version,
         "hash": revision.hash,
-        "timestamp": revision.timestamp.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": format_moment(revision.timestamp),
         "size": revision.size,
         "current": revision.current,
         **_filled({"author": revision.author, "reason": revision.reason}),
@@ -158,7 +158,12 @@ def _filled(values: Mapping[str, Any]) -> Document:
 
 
 def format_time(milliseconds: int | None) -> str | None:
-    """RFC 3339 in UTC."""
+    """The same of milliseconds since the epoch; None stays."""
     if milliseconds is None:
         return None
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return format_moment(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def format_moment(moment: datetime) -> str:
+    """RFC 3339 in UTC, with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 from catalog_server.errors import Invalid
 from catalog_server.providers.deadline import Deadline, Passing, retry
 from catalog_server.providers.http_body import coding_of, read_up_to
-from catalog_server.providers.http_connection import BROKEN, Connection, Connector, explain, read_retry_after
+from catalog_server.providers.http_connection import BROKEN, REDIRECTS, Connection, Connector, explain, read_retry_after
 from catalog_server.providers.http_source import TLSChoice
 from catalog_server.providers.http_target import Target
 
@@ -37,7 +37,6 @@ _PAUSES_SECONDS: Final = (1.0, 3.0)
 """Before the second and the third try, where the hub does not say how long to wait."""
 _MOST_REDIRECTS: Final = 3
 _MOST_SILENCES: Final = 3
-_REDIRECTS: Final = (301, 302, 303, 307, 308)
 _BUSY: Final = (429, 502, 503, 504)
 _TOO_MANY: Final = 429
 _LOCATION: Final = re.compile(r"(?:https?:|/)[^\\]*", re.IGNORECASE)
@@ -107,7 +106,7 @@ class HubClient:
         target = self._endpoint.path + path + (f"?{urlencode(query)}" if query else "")
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._ask_patiently(target, max_bytes)
-            if answer.status not in _REDIRECTS:
+            if answer.status not in REDIRECTS:
                 return _judge(answer, max_bytes, may_cut)
             target = self._path_of(answer.headers.get("Location", ""))
         raise HubFailed(f"more than {_MOST_REDIRECTS} redirects", is_passing=False)

@@ -22,6 +22,7 @@ from catalog_server.providers.http_body import check_head, coding_of, prepare_te
 from catalog_server.providers.http_cache import Entry
 from catalog_server.providers.http_connection import (
     BROKEN,
+    REDIRECTS,
     Connector,
     Response,
     explain,
@@ -31,7 +32,6 @@ from catalog_server.providers.http_connection import (
 from catalog_server.providers.http_source import HTTPSource
 from catalog_server.providers.http_target import Target
 
-_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _DEFAULT_RETRY_SECONDS: Final = 60
 _LONGEST_VALIDATOR: Final = 1024
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
@@ -145,7 +145,7 @@ class _Attempt:
             return self._read(target, response)
         if response.status == 304 and self._known is not None and self._conditions(target):
             return self._known
-        if response.status in _REDIRECTS:
+        if response.status in REDIRECTS:
             try:
                 return target.follow(response.headers.get("Location", ""))
             except ValueError as error:

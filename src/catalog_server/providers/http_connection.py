@@ -36,6 +36,7 @@ from catalog_server.providers.http_target import Target
 
 BROKEN: Final = (OSError, HTTPException, HostUnknown, EndsEarly)
 """What a request raises that came to nothing on the way."""
+REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _OUR_HEADERS: Final = {"accept-encoding": ACCEPTED_CODINGS, "user-agent": f"catalog-server/{__version__}"}
 _LONGEST_CONNECT_SECONDS: Final = 10.0
 _LONGEST_RETRY_SECONDS: Final = 24 * 3600

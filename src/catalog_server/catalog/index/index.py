@@ -183,6 +183,15 @@ class Index:
         candidates = [p for p in found if source_id is None or sources[p] == source_id]
         return min(candidates, key=lambda position: str(sources[position]), default=None)
 
+    def source_of(self, position: int) -> str:
+        """Id of the source that the entity at this position comes from."""
+        return str(self.table.columns[SOURCE].values[position])
+
+    def sources_of(self, name: str) -> list[str]:
+        """Ids of the sources that have an entity of this name, sorted."""
+        positions = self.table.columns[NAME].texts.positions(name) & self.table.live
+        return sorted(self.source_of(position) for position in positions)
+
     def custom_properties(self) -> list[str]:
         """Names of the custom properties that some entity has."""
         prefix = f"{CUSTOM}."

@@ -12,7 +12,6 @@ import structlog
 
 from catalog_server.catalog import sql
 from catalog_server.catalog.actions import ACTIONS, Scope, find_action, plan_action
-from catalog_server.catalog.index.layout import SOURCE
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import find
 from catalog_server.catalog.refreshes import RefreshResult
@@ -140,8 +139,7 @@ class _Endpoints:
             position = find(index, plugin, name, request.first("sourceId") or None)
         except NotFound as error:
             raise NotFound(f'entity "{name[:200]}" not found') from error
-        source_id = str(index.table.columns[SOURCE].values[position])
-        return SourceKey(request.scope, plugin.name, plugin.kind.name, source_id), name
+        return SourceKey(request.scope, plugin.name, plugin.kind.name, index.source_of(position)), name
 
     def _provenance(self, key: SourceKey, name: str) -> dict[str, Any]:
         """Where the entity comes from. It stands in the database only: while that is down, the entity is still told."""

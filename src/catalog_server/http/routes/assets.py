@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from catalog_server.catalog.index.layout import NAME, SOURCE
 from catalog_server.catalog.merged import MergedPage, plan_merged, run_merged
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import ListQuery
@@ -112,7 +111,8 @@ class _Endpoints:
         if all(plugin.kind.name != kind for plugin in self._services.registry):
             raise NotFound(f"there is no kind {kind[:80]!r}")
         for plugin in self._plugins(request, kind):
-            sources = [one for one in self._sources_of(request, plugin, name) if source_id in ("", one)]
+            index = self._services.reader.index(request.scope, plugin)
+            sources = [one for one in index.sources_of(name) if source_id in ("", one)]
             if len(sources) > 1:
                 return _choose(kind, name, sources)
             if sources:
@@ -120,13 +120,6 @@ class _Endpoints:
                 entity = msgspec.json.decode(document)
                 return json_response(asset_of(plugin, self._services.configuration, request.scope, entity))
         raise NotFound(f'{kind[:80]} "{name[:200]}" not found')
-
-    def _sources_of(self, request: Request, plugin: Plugin, name: str) -> list[str]:
-        """Sources that have an entity of this name."""
-        index = self._services.reader.index(request.scope, plugin)
-        columns = index.table.columns
-        positions = columns[NAME].texts.positions(name) & index.table.live
-        return sorted(str(columns[SOURCE].values[position]) for position in positions)
 
     def _plugins(self, request: Request, kind: str) -> list[Plugin]:
         """Those that the request is about, in order of their kind. Raises Invalid."""

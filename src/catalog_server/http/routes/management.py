@@ -15,7 +15,8 @@ from typing import Any
 from catalog_server.catalog.control import Caller, Changed, Rejected
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
-from catalog_server.errors import CatalogError, Invalid, NotFound, RateLimited
+from catalog_server.catalog.refreshes import RefreshResult
+from catalog_server.errors import CatalogError, Invalid, NotFound
 from catalog_server.http.bodies import read_object
 from catalog_server.http.management_schemas import (
     ENABLE_BODY,
@@ -45,6 +46,7 @@ from catalog_server.http.threads import in_change_thread
 from catalog_server.sources.config import Source
 from catalog_server.sources.editing import CONTENT
 from catalog_server.sources.paths import WRITE_MAX_BYTES, read_file
+from catalog_server.sources.redaction import redact
 
 _CHANGE_ERRORS = (403, 404, 409, 503)
 MIN_VERSION_LENGTH = 8
@@ -100,21 +102,21 @@ def _source_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
         tag,
         (CONFIRM_REMOVAL,),
         responses={200: SOURCE_SCHEMA, 422: VALIDATION_SCHEMA},
-        errors=(*_CHANGE_ERRORS,),
+        errors=_CHANGE_ERRORS,
         body=source_body(plugin),
     )
     enabling = Operation(
         f"Switch a source of {tag} on or off",
         tag,
         responses={200: SOURCE_SCHEMA},
-        errors=(*_CHANGE_ERRORS,),
+        errors=_CHANGE_ERRORS,
         body=ENABLE_BODY,
     )
     deleting = Operation(
         f"Delete a source of {tag}",
         tag,
         responses={200: {"type": "object", "required": ["status"], "properties": {"status": {"const": "deleted"}}}},
-        errors=(*_CHANGE_ERRORS,),
+        errors=_CHANGE_ERRORS,
     )
     return [
         Managed("GET", "/sources", endpoints.list_sources, listing, is_aliased=False),
@@ -136,7 +138,7 @@ def _revision_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
         "Put a saved state of the configuration back",
         tag,
         responses={200: ROLLBACK_SCHEMA},
-        errors=(*_CHANGE_ERRORS,),
+        errors=_CHANGE_ERRORS,
         body=ROLLBACK_BODY,
     )
     return [
@@ -226,11 +228,12 @@ class _Endpoints:
 
     def _content(self, source: Source) -> Mapping[str, Any]:
         """The text of a source's catalog file, for the editor of an operator."""
-        if source.type != "yaml" or not self._services.fetcher.watched(source):
+        files = self._services.fetcher.watched(source) if source.type == "yaml" else ()
+        if not files:
             return {}
         try:
-            data = read_file(self._services.fetcher.watched(source)[0], WRITE_MAX_BYTES)
-            return {"properties": {**managed_source(source, None)["properties"], CONTENT: data.decode()}}
+            text = read_file(files[0], WRITE_MAX_BYTES).decode()
+            return {"properties": {**(redact(source.properties) or {}), CONTENT: text}}
         except (Invalid, UnicodeDecodeError):
             return {"contentOmitted": True}
 
@@ -256,10 +259,8 @@ class _Endpoints:
             done = self._services.refreshes.refresh_now(
                 request.scope, self._plugin, source_id, confirm_removal=confirm_removal
             )
-        except (RateLimited, CatalogError) as error:
-            return {"sourceId": source_id, "entitiesLoaded": 0, "entitiesRemoved": 0, "duration": 0} | {
-                "error": error.message
-            }
+        except CatalogError as error:
+            done = RefreshResult(source_id, loaded=0, removed=0, duration_ns=0, error=error)
         return refresh_document(done)
 
     def _enable(self, request: Request, enabled: bool) -> Response:
