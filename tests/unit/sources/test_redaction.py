@@ -138,9 +138,9 @@ def test_very_deep_or_long_value_then_still_answers() -> None:
         deep = {"a": [deep]}
     assert "leak" not in json.dumps(redact(deep))
     assert list(find_credentials(deep)) == []
-    started = time.perf_counter()
+    started = time.thread_time()  # what this work costs; a busy machine is not its fault
     redact({"a": "://" * 300_000, "b": "a" * 1_000_000, "c": "://" + "?token=&" * 100_000, "d": "://" + "?a" * 300_000})
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 VALUES = st.recursive(
