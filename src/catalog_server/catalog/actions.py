@@ -88,6 +88,7 @@ def _plan_tag(params: Params) -> Planned:
         raise Invalid('missing "tags" parameter', field="params.tags")
     if not isinstance(tags, list) or not all(isinstance(tag, str) and tag.strip() for tag in tags):
         raise Invalid("must be a list of text without empty ones", field="params.tags")
+    Overlay(tags=tuple(tags)).check()  # what is given, though it may hold duplicates or take something away
     mode = params.get("mode", "replace")
     if mode not in _TAG_MODES:
         raise Invalid(f"must be one of {', '.join(_TAG_MODES)}", field="params.mode")
@@ -114,6 +115,7 @@ def _plan_annotate(params: Params) -> Planned:
         raise Invalid("must be an object of texts, or null to remove one", field="params.annotations")
     if not all(given):
         raise Invalid("an annotation needs a name", field="params.annotations")
+    Overlay(annotations={name: value or "" for name, value in given.items()}).check()
 
     def change(overlay: Overlay) -> Overlay:
         merged = {**overlay.annotations, **given}
