@@ -122,6 +122,19 @@ def test_save_when_another_holds_the_lock_then_unavailable(sources_file: Path) -
     assert sources_file.read_bytes() == b"outer"
 
 
+def test_changing_when_held_then_nobody_else_saves_in_between(sources_file: Path) -> None:
+    store, other = FileStore(sources_file), FileStore(sources_file, lock_seconds=0.05)
+    with store.changing():
+        with pytest.raises(Unavailable, match="locked by another process"):
+            save(other, b"other")
+        save(store, b"first")
+        with pytest.raises(Unavailable, match="locked by another process"):  # also after a save of one's own
+            save(other, b"other")
+        save(store, b"second")
+    save(other, b"other")
+    assert sources_file.read_bytes() == b"other"
+
+
 def test_save_when_edited_by_hand_then_that_state_is_kept(sources_file: Path) -> None:
     store = FileStore(sources_file)
     save(store, b"second", author="ann")

@@ -10,6 +10,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -60,6 +61,13 @@ class Store(Protocol):
 
         Raises Conflict when something else than `expected_version` is stored, TooLarge, or Unavailable when the store
         is read-only or broken. An exception leaves what was stored in place.
+        """
+        ...
+
+    def changing(self) -> AbstractContextManager[object]:
+        """Held from a load to the save that follows, where the store can keep others from saving in between.
+
+        Raises Unavailable when another holds it for too long, or the store is broken.
         """
         ...
 
@@ -145,13 +153,14 @@ def save_with_retry(
     stop = stop or threading.Event()
     attempt = 0
     while True:
-        stored = store.load()
-        data = change(stored.data)
-        try:
-            return Stored(data, store.save(data, stored.version, author=author, reason=reason))
-        except Conflict:
-            if attempt == retries:
-                raise
+        with store.changing():
+            stored = store.load()
+            data = change(stored.data)
+            try:
+                return Stored(data, store.save(data, stored.version, author=author, reason=reason))
+            except Conflict:
+                if attempt == retries:
+                    raise
         if stop.wait(_FIRST_PAUSE_SECONDS * 2**attempt):
             raise Unavailable("the server is stopping")
         attempt += 1

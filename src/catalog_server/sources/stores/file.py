@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -61,7 +61,8 @@ class FileStore:
         self._path = path.absolute()
         self._lock_seconds = lock_seconds
         self._at_step = at_step
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_held = False
         self._problem = _write_problem(self._target())
 
     def load(self) -> Stored:
@@ -85,6 +86,9 @@ class FileStore:
                 return version
         except OSError as error:
             raise self._failure(target, error) from error
+
+    def changing(self) -> AbstractContextManager[None]:
+        return self._exclusive(self._target())
 
     def list_revisions(self) -> list[Revision]:
         target = self._target()
@@ -138,18 +142,29 @@ class FileStore:
 
     @contextmanager
     def _exclusive(self, target: Path) -> Iterator[None]:
-        """Hold the lock, which is a file of its own: the sources file is a new one after each save."""
+        """Hold the lock, which is a file of its own: the sources file is a new one after each save.
+
+        A thread that holds it already may do so again.
+        """
         deadline = time.monotonic() + self._lock_seconds
         if not self._lock.acquire(timeout=self._lock_seconds):
             raise _locked()
         try:
+            if self._is_held:
+                yield
+                return
             lock_file = target.with_name(f".{target.name}.lock")
             flags = os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(lock_file, flags, 0o644)
+            try:
+                descriptor = os.open(lock_file, flags, 0o644)
+            except OSError as error:
+                raise self._failure(target, error) from error
             try:
                 _wait_for(descriptor, deadline)
+                self._is_held = True
                 yield
             finally:
+                self._is_held = False
                 os.close(descriptor)  # and with it the lock goes
         finally:
             self._lock.release()

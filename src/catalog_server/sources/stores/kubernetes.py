@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -95,6 +96,9 @@ class ConfigMapStore:
         self._problem = None
         self._announce(entry)
         return entry.hash
+
+    def changing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def list_revisions(self) -> list[Revision]:
         found = self._get()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from catalog_server.errors import Invalid, Unavailable
@@ -43,6 +44,9 @@ class MemoryStore:
             check_expected(self._stored.version, expected_version)
             self._stored = Stored(data, version_of(data))
             return self._stored.version
+
+    def changing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def list_revisions(self) -> list[Revision]:
         return []
