@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from catalog_server.settings import Jobs
 _MINUTE_MS = 60_000
 _DAY_MS = 24 * 60 * _MINUTE_MS
 _RUN_LIMIT_FACTOR = 6  # a healthy worker may take that many claim timeouts for one attempt: an hour by default
-_RACES = 5
+_RACES = 8
+_RACE_WAIT_SECONDS = 0.002
 _PRUNE_CHUNK = 500
 _MAX_ID_LENGTH = 36
 _MAX_WORKER_LENGTH = 100
@@ -134,8 +136,21 @@ class Queue:
         self, connection: Connection, scope: Scope, wanted: dict[str, str | bool | None]
     ) -> tuple[Job, bool] | None:
         """None: the live job, because of which nothing was inserted, has ended meanwhile."""
-        now, job_id = self.clock(), str(uuid.uuid4())
-        fresh = {
+        job_id = str(uuid.uuid4())
+        job = sql.read_live(connection, scope, str(wanted["active_key"]))
+        if job is None:
+            sql.insert_job(connection, scope, {**wanted, **self._fresh(job_id)})
+            job = sql.read_live(connection, scope, str(wanted["active_key"]))
+        if job is None:
+            return None
+        must_confirm = bool(wanted["confirm_removal"]) and not job.confirm_removal
+        if must_confirm and sql.confirm_removal(connection, scope, job.id):
+            job = sql.read_job(connection, scope, job.id) or job
+        return job, job.id == job_id
+
+    def _fresh(self, job_id: str) -> dict[str, str | int]:
+        now = self.clock()
+        return {
             "id": job_id,
             "requested_at": now,
             "next_attempt_at": now,
@@ -144,14 +159,6 @@ class Queue:
             "max_attempts": self.limits.max_attempts,
             "cancel_requested": False,
         }
-        sql.insert_job(connection, scope, {**wanted, **fresh})
-        job = sql.read_live(connection, scope, str(wanted["active_key"]))
-        if job is None:
-            return None
-        must_confirm = bool(wanted["confirm_removal"]) and not job.confirm_removal
-        if must_confirm and sql.confirm_removal(connection, scope, job.id):
-            job = sql.read_job(connection, scope, job.id) or job
-        return job, job.id == job_id
 
     def find_live(self, scope: Scope, plugin: str, source_id: str | None) -> Job | None:
         """The queued or running job for this refresh."""
@@ -315,6 +322,8 @@ class Queue:
             except Unavailable as error:
                 if attempt == _RACES or not lost_race(error.__cause__):
                     raise
+            # Whoever lost to each other and came back at the same time would only lose again.
+            time.sleep(_RACE_WAIT_SECONDS * 2**attempt * random.random())
         raise AssertionError("unreachable")
 
 

@@ -304,9 +304,10 @@ def _style_of(text: str, root: Node) -> Style:
             stack.insert(0, entry.value)
             if node.kind == "map" and entry.value.entries and not node.is_flow and not entry.value.is_flow:
                 distance = _column(text, entry.value.entries[0].start) - _column(text, entry.start)
-                if entry.value.kind == "map":
+                # Below `? key` a value may start left of its key: that is no indentation to go by.
+                if entry.value.kind == "map" and distance > 0:
                     step = distance if step is None else step
-                else:
+                elif entry.value.kind == "seq" and distance >= 0:
                     offset = distance if offset is None else offset
     return Style(2 if step is None else step, 2 if offset is None else offset, is_json=root.is_flow)
 

@@ -115,6 +115,12 @@ def test_merged_key_when_changed_then_overridden() -> None:
     assert changed(text, use={"x": 1, "z": 3}) == "base: &b {x: 1, y: 2}\nuse:\n  x: 1\n  z: 3\n"
 
 
+def test_indentation_below_a_key_in_the_long_form_is_not_that_of_the_file() -> None:
+    for odd in ("? k\n: x: 1\n", "?   k\n: x: 1\n"):
+        text = f"l:\n- {odd.rstrip().replace(chr(10), chr(10) + '  ')}\nb: 1\n"
+        assert changed(text, b={"x": [{"z": 1, "a": 2}]}).endswith("b:\n  x:\n  - z: 1\n    a: 2\n")
+
+
 def test_layout_that_cannot_be_changed_then_invalid() -> None:
     with pytest.raises(Invalid, match="too unusual"):
         rewrite("a: 1\n", {"a": 1}, {})
