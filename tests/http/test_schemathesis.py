@@ -15,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.exploring import IS_EXPLORING
 from tests.server import ROOT, RunningServer, running, server_environ
 
+pytestmark = pytest.mark.hypothesis  # so that `make explore` finds it
 MAX_EXAMPLES = 4
+SEED = () if IS_EXPLORING else ("--seed=1",)
 READS = ("--include-method=GET",)
 """For a viewer the rest is 403 before anything is looked at: see test_roles.py."""
 COMMAND = (sys.executable, "-m", "schemathesis.cli", "run")
@@ -54,7 +57,7 @@ def run_schemathesis(server: RunningServer, folder: Path, *arguments: str) -> No
     found = subprocess.run(
         [
             *(*COMMAND, f"{server.url}/openapi.json", f"--max-examples={MAX_EXAMPLES}", "--no-color"),
-            *("--checks=all", "--exclude-checks=positive_data_acceptance", *arguments),
+            *("--checks=all", "--exclude-checks=positive_data_acceptance", *SEED, *arguments),
         ],
         env={
             **server_environ(folder),

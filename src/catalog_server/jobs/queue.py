@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
-import time
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -323,7 +323,7 @@ class Queue:
                 if attempt == _RACES or not lost_race(error.__cause__):
                     raise
             # Whoever lost to each other and came back at the same time would only lose again.
-            time.sleep(_RACE_WAIT_SECONDS * 2**attempt * random.random())
+            threading.Event().wait(_RACE_WAIT_SECONDS * 2**attempt * self._chance())
         raise AssertionError("unreachable")
 
 
