@@ -37,6 +37,7 @@ _COPIED_AS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (BigInteger, "int8"),
     (Integer, "int4"),
 )
+_READ_COMMITTED = "catalog_read_committed"
 LockStrategy = Literal["advisory", "named", "table"]
 _LOST_RACE_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 _LOST_RACE_NUMBERS = (1213, 1020)  # MySQL: deadlock; MariaDB: record has changed since last read
@@ -79,6 +80,8 @@ def prepare_connections(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name in _MYSQL:
+        event.listen(engine, "begin", _begin_mysql)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -105,6 +108,13 @@ def _write_ahead(connection: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     is_write = connection.get_execution_options().get("catalog_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+def _begin_mysql(connection: Connection) -> None:
+    # For this transaction only. SQLAlchemy's own option sets the session, and sets it back when the connection goes
+    # back to the pool: one that is lost just then raises the driver's error and leaves the pool for good.
+    if connection.get_execution_options().get(_READ_COMMITTED):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 
 def lock_strategy(engine: Engine) -> LockStrategy:
@@ -143,7 +153,7 @@ def read_committed(engine: Engine) -> Engine:
     MySQL's default, REPEATABLE READ, locks the gaps between rows too: claimers of a queue would wait for each other
     where SKIP LOCKED promises that they do not, and deadlock.
     """
-    return engine.execution_options(isolation_level="READ COMMITTED") if engine.dialect.name in _MYSQL else engine
+    return engine.execution_options(**{_READ_COMMITTED: True})
 
 
 def one_snapshot(engine: Engine) -> Engine:

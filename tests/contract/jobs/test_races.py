@@ -9,9 +9,12 @@ from pathlib import Path
 import psycopg
 import pymysql
 import pytest
+from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from catalog_server.db.dialects import lost_race
+from catalog_server.clock import clock_ms
+from catalog_server.db.dialects import lost_race, read_committed
+from catalog_server.db.engine import Connection, Engine, reading, writing
 from catalog_server.db.tables import refresh_jobs
 from tests.contract.jobs.queues import TEAM_A, ManualClock, build_queue, open_test_engine
 
@@ -54,3 +57,22 @@ def test_a_busy_sqlite_is_waited_for(tmp_path: Path) -> None:
     end.join()
     writer.close()
     engine.dispose()
+
+
+def test_a_write_sees_what_others_committed_while_it_runs_and_the_next_transaction_is_as_ever(engine: Engine) -> None:
+    """On MySQL the level of one transaction must neither be that of the session nor outlive the transaction."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    queue = build_queue(engine, clock_ms)
+
+    def seen(connection: Connection, source: str) -> list[int]:
+        counts = []
+        for number in range(2):
+            counts.append(connection.execute(select(func.count()).select_from(refresh_jobs)).scalar_one())
+            queue.enqueue(TEAM_A, "model", f"{source}-{number}", "ann")
+        return counts
+
+    with writing(read_committed(engine)) as connection:
+        assert seen(connection, "a") == [0, 1]
+    with reading(engine) as connection:
+        assert seen(connection, "b") == [2, 2]
