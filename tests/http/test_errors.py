@@ -123,7 +123,7 @@ def test_a_bug_is_a_500_that_tells_nothing_but_the_request_id(
         raise RuntimeError("password=hunter2")
 
     def routes(services: object) -> list[Route]:
-        return [Route("/broken/{name...}", broken, Operation("Broken", "test"))]
+        return [Route("/broken/{name...}", broken, Operation("Broken", "test"), permission=None)]
 
     monkeypatch.setattr(app_module, "build_routes", routes)
     with open_client(tmp_path, load_now=False) as client:

@@ -11,7 +11,7 @@ from catalog_server.http.router import Operation, Route, Router, decode_name
 
 
 def route(template: str, method: str = "GET") -> Route:
-    return Route(template, lambda request: Response(200, template.encode()), Operation("", ""), method)
+    return Route(template, lambda request: Response(200, template.encode()), Operation("", ""), method, permission=None)
 
 
 def request(path: str, method: str = "GET") -> Request:

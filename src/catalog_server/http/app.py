@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from catalog_server.access.permissions import UNKNOWN
 from catalog_server.errors import NotFound
 from catalog_server.http.messages import Handler, Header, Middleware, Receive, Request, Response, Send, takes_gzip
 from catalog_server.http.middleware.conditional import conditional_reads
@@ -134,7 +135,7 @@ def _stand_in(request: Request, methods: Mapping[str, Route]) -> Route:
             return Response.empty(204, ((b"allow", ", ".join(allowed).encode()),))
         raise MethodNotAllowed(request.method, allowed)
 
-    return Route("", endpoint, _NO_OPERATION, needs_tenant=False, errors=_style(methods))
+    return Route("", endpoint, _NO_OPERATION, needs_tenant=False, errors=_style(methods), permission=UNKNOWN)
 
 
 def _style(methods: Mapping[str, Route]) -> Any:

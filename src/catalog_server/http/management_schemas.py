@@ -202,6 +202,7 @@ JOB_SCHEMA: Document = {
         "durationMs": _COUNT,
     },
 }
+CANCELED_SCHEMA: Document = {"type": "object", "required": ["status", "jobId"]}
 JOB_LIST_SCHEMA: Document = {
     "type": "object",
     "required": ["jobs", "nextPageToken", "totalSize"],

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from catalog_server.access.principal import ANONYMOUS, Principal
 from catalog_server.errors import Invalid, TooLarge
 from catalog_server.scope import DEFAULT_SCOPE, Scope
 
@@ -25,7 +26,6 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 JSON = b"application/json"
-ANONYMOUS = "anonymous"
 _MAX_QUERY_FIELDS = 100
 _KEPT_CHARACTERS = 1024
 _GZIP_FROM_BYTES = 1024
@@ -40,16 +40,15 @@ class Request:
         "_headers",
         "_query",
         "id",
-        "is_operator",
         "method",
         "params",
         "path",
+        "principal",
         "raw_path",
         "raw_query",
         "receive",
         "route",
         "scope",
-        "user",
     )
 
     def __init__(self, asgi: Mapping[str, Any], receive: Receive) -> None:
@@ -63,8 +62,7 @@ class Request:
         self.id = ""
         self.scope: Scope = DEFAULT_SCOPE
         """The tenant. Set by the tenancy middleware."""
-        self.user = ANONYMOUS
-        self.is_operator = False
+        self.principal: Principal = ANONYMOUS
         """Who asks. Set by the identity middleware."""
         self.route: Route | None = None
         self.params: dict[str, str] = {}

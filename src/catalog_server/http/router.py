@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote
 
+from catalog_server.access.permissions import UNKNOWN, Permission
 from catalog_server.http.messages import Endpoint, Request
 
 ErrorStyle = Literal["phrase", "text", "code"]
@@ -45,7 +46,14 @@ class Route:
     is_probe: bool = False
     """A probe bypasses every middleware (architecture.md 8)."""
     needs_tenant: bool = True
-    needs_operator: bool = False
+    permission: Permission | None = field(kw_only=True)
+    """What the caller needs to have; None: nothing, whoever it is. No default: forgetting it does not type-check."""
+
+    @property
+    def needs_operator(self) -> bool:
+        """Whether it changes anything. What is no route at all answers 404 or 405 to everybody."""
+        needed = self.permission
+        return needed is not None and needed is not UNKNOWN and not needed.is_read
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ def guard(following: Handler) -> Handler:
     """Middleware: 403 for who may not do this, before the body is read."""
 
     def handle(request: Request) -> Awaitable[Response]:
-        if request.route is not None and request.route.needs_operator and not request.is_operator:
+        if request.route is not None and request.route.needs_operator and not request.principal.is_operator:
             raise NotAllowed("insufficient permissions")
         return following(request)
 

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from catalog_server.http.messages import ANONYMOUS, Handler, Middleware, Request, Response
+from catalog_server.access.principal import ANONYMOUS, Principal
+from catalog_server.http.messages import Handler, Middleware, Request, Response
 
 OPERATOR = "operator"
 _MAX_LENGTH = 255
 
 
 def identity(*, honours_role_header: bool) -> Middleware:
-    """Middleware: `request.user`, and whether it is an operator."""
+    """Middleware: sets `request.principal`."""
 
     def wrap(following: Handler) -> Handler:
         def handle(request: Request) -> Awaitable[Response]:
             user, role = request.header(b"x-remote-user"), request.header(b"x-user-role")
-            if user is not None:
-                user = user.strip()
-                request.user = user[:_MAX_LENGTH] if user and user.isprintable() else ANONYMOUS
-            if role is not None:
-                request.is_operator = honours_role_header and role.strip().lower() == OPERATOR
+            if user is not None or role is not None:
+                name = (user or "").strip()
+                is_operator = honours_role_header and role is not None and role.strip().lower() == OPERATOR
+                is_named = bool(name) and name.isprintable()
+                request.principal = Principal(name[:_MAX_LENGTH] if is_named else ANONYMOUS.user, (), is_operator)
             return following(request)
 
         return handle

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from catalog_server.access.permissions import EXECUTE_ACTIONS, GET_ASSETS, LIST_ACTIONS
 from catalog_server.catalog import sql
 from catalog_server.catalog.actions import ACTIONS, Scope, find_action, plan_action
 from catalog_server.catalog.plugin import Plugin
@@ -70,15 +71,15 @@ def action_routes(services: Services, plugin: Plugin) -> list[Route]:
     )
     listing = Operation(f"Actions of {tag}", tag, responses={200: ACTIONS_SCHEMA})
     routes = [
-        Managed("GET", "/actions/source", lambda _: _list_actions("source"), listing),
-        Managed("GET", "/actions/asset", lambda _: _list_actions("asset"), listing),
-        Managed("POST", "/sources/{source_id}:action", endpoints.act_on_source, on_source, needs_operator=True),
-        Managed("POST", "/entities/{name...}:action", endpoints.act_on_entity, on_entity, needs_operator=True),
-        Managed("GET", "/entities/{name...}", endpoints.get_entity, getting),
+        Managed("GET", "/actions/source", lambda _: _list_actions("source"), listing, LIST_ACTIONS),
+        Managed("GET", "/actions/asset", lambda _: _list_actions("asset"), listing, LIST_ACTIONS),
+        Managed("POST", "/sources/{source_id}:action", endpoints.act_on_source, on_source, EXECUTE_ACTIONS),
+        Managed("POST", "/entities/{name...}:action", endpoints.act_on_entity, on_entity, EXECUTE_ACTIONS),
+        Managed("GET", "/entities/{name...}", endpoints.get_entity, getting, GET_ASSETS),
     ]
     placeholder = "{name...}" if kind.slashes_in_names else "{name}"
     native = f"{plugin.list_path}/{placeholder}:action"
-    alias = Route(native, endpoints.act_on_entity, on_entity, method="POST", needs_operator=True)
+    alias = Route(native, endpoints.act_on_entity, on_entity, method="POST", permission=EXECUTE_ACTIONS)
     return [*mount(plugin, routes), alias]
 
 

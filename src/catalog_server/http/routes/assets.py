@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from catalog_server.access.permissions import GET_ASSETS, LIST_ASSETS
 from catalog_server.catalog.merged import MergedPage, plan_merged, run_merged
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import ListQuery
@@ -53,8 +54,8 @@ def asset_routes(services: Services) -> list[Route]:
     version = _version_of(services)
     endpoints = _Endpoints(services)
     return [
-        Route(PATH, endpoints.list_assets, listing, version=version),
-        Route(f"{PATH}/{{kind}}/{{name...}}", endpoints.get_asset, getting, version=version),
+        Route(PATH, endpoints.list_assets, listing, version=version, permission=LIST_ASSETS),
+        Route(f"{PATH}/{{kind}}/{{name...}}", endpoints.get_asset, getting, version=version, permission=GET_ASSETS),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from catalog_server.access.permissions import GET_CAPABILITIES, LIST_PLUGINS
 from catalog_server.catalog.capabilities import capabilities_v1, capabilities_v2, cli_hints, management, ui_hints
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.errors import NotFound
@@ -82,12 +83,14 @@ def discovery_routes(services: Services) -> list[Route]:
             list_plugins,
             Operation("List the plugins", "discovery", responses={200: _PLUGINS}),
             errors="text",
+            permission=LIST_PLUGINS,
         ),
         Route(
             "/api/plugins/{plugin_name}/capabilities",
             get_capabilities,
             Operation("Describe one plugin", "discovery", responses={200: _CAPABILITIES}, errors=(404,)),
             errors="text",
+            permission=GET_CAPABILITIES,
         ),
     ]
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from catalog_server.access.permissions import GET_ASSETS, LIST_ASSETS
 from catalog_server.catalog.options import filter_options
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import Page, Plan
@@ -61,6 +62,7 @@ def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
             ),
             version=version_of(services, plugin),
             errors=style,
+            permission=LIST_ASSETS,
         ),
         Route(
             f"{plugin.list_path}/filter_options",
@@ -68,6 +70,7 @@ def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
             Operation(f"Values to filter {tag} by", tag, responses={200: options_schema()}, errors=(503,)),
             version=version_of(services, plugin),
             errors=style,
+            permission=LIST_ASSETS,
         ),
     ]
     return routes if kind.slashes_in_names else [*routes, *_by_name(services, plugin)]
@@ -91,7 +94,11 @@ def _by_name(services: Services, plugin: Plugin) -> list[Route]:
         (400, 404, 503),
     )
     template = f"{plugin.list_path}/{{name}}"
-    routes = [Route(template, get_entity, operation, version=version_of(services, plugin), errors="text")]
+    routes = [
+        Route(
+            template, get_entity, operation, version=version_of(services, plugin), errors="text", permission=GET_ASSETS
+        )
+    ]
     return [*routes, _dependencies(services, plugin)] if services.links.has_links(plugin) else routes
 
 
@@ -108,7 +115,9 @@ def _dependencies(services: Services, plugin: Plugin) -> Route:
         {200: {"type": "object", "required": ["links", "unresolved", "cycles"]}},
         (400, 404, 503),
     )
-    return Route(f"{plugin.list_path}/{{name}}/dependencies", get_dependencies, operation, errors="text")
+    return Route(
+        f"{plugin.list_path}/{{name}}/dependencies", get_dependencies, operation, errors="text", permission=GET_ASSETS
+    )
 
 
 def check_loaded(services: Services) -> None:

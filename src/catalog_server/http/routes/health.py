@@ -38,13 +38,14 @@ def health_routes(services: Services) -> list[Route]:
 
     alive = Operation("Whether the process is alive", "health", responses={200: _LIVE})
     return [
-        Route("/healthz", live, alive, is_probe=True),
-        Route("/livez", live, alive, is_probe=True),
+        Route("/healthz", live, alive, is_probe=True, permission=None),
+        Route("/livez", live, alive, is_probe=True, permission=None),
         Route(
             "/readyz",
             ready,
             Operation("Whether the process can serve", "health", responses={200: _READY, 503: _READY}),
             is_probe=True,
+            permission=None,
         ),
     ]
 

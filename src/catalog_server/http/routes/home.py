@@ -40,4 +40,4 @@ def home_routes(services: Services) -> list[Route]:
         return Response(200, page.encode(), _SECURITY, b"text/html; charset=utf-8")
 
     operation = Operation("A page for people", "home", responses={200: None}, content_type="text/html")
-    return [Route("/", home, operation, needs_tenant=False)]
+    return [Route("/", home, operation, needs_tenant=False, permission=None)]

@@ -12,6 +12,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from catalog_server.access.permissions import (
+    CREATE_SOURCES,
+    DELETE_SOURCES,
+    GET_SOURCES,
+    LIST_SOURCES,
+    UPDATE_SOURCES,
+    Permission,
+)
 from catalog_server.catalog.control import Caller, Changed, Rejected
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
@@ -60,7 +68,7 @@ class Managed:
     path: str
     endpoint: Callable[[Request], Response | Awaitable[Response]]
     operation: Operation
-    needs_operator: bool = False
+    permission: Permission
     is_aliased: bool = True
     """Also without `/management`."""
 
@@ -76,7 +84,7 @@ def mount(plugin: Plugin, routes: list[Managed]) -> list[Route]:
                     one.endpoint,
                     one.operation,
                     method=one.method,
-                    needs_operator=one.needs_operator,
+                    permission=one.permission,
                 )
             )
     return found
@@ -119,13 +127,13 @@ def _source_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
         errors=_CHANGE_ERRORS,
     )
     return [
-        Managed("GET", "/sources", endpoints.list_sources, listing, is_aliased=False),
-        Managed("POST", "/validate-source", endpoints.validate, validation, needs_operator=True),
-        Managed("POST", "/sources/{source_id}:validate", endpoints.validate, validation, needs_operator=True),
-        Managed("POST", "/apply-source", endpoints.apply, applying, needs_operator=True),
-        Managed("POST", "/sources", endpoints.apply, applying, needs_operator=True),
-        Managed("POST", "/sources/{source_id}/enable", endpoints.enable, enabling, needs_operator=True),
-        Managed("DELETE", "/sources/{source_id}", endpoints.delete, deleting, needs_operator=True),
+        Managed("GET", "/sources", endpoints.list_sources, listing, LIST_SOURCES, is_aliased=False),
+        Managed("POST", "/validate-source", endpoints.validate, validation, UPDATE_SOURCES),
+        Managed("POST", "/sources/{source_id}:validate", endpoints.validate, validation, UPDATE_SOURCES),
+        Managed("POST", "/apply-source", endpoints.apply, applying, CREATE_SOURCES),
+        Managed("POST", "/sources", endpoints.apply, applying, CREATE_SOURCES),
+        Managed("POST", "/sources/{source_id}/enable", endpoints.enable, enabling, UPDATE_SOURCES),
+        Managed("DELETE", "/sources/{source_id}", endpoints.delete, deleting, DELETE_SOURCES),
     ]
 
 
@@ -142,17 +150,17 @@ def _revision_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
         body=ROLLBACK_BODY,
     )
     return [
-        Managed("GET", "/sources/{source_id}/revisions", endpoints.list_revisions, listing),
-        Managed("GET", "/revisions", endpoints.list_revisions, listing),
-        Managed("POST", "/sources/{source_id}:rollback", endpoints.roll_back, rolling_back, needs_operator=True),
-        Managed("POST", "/rollback", endpoints.roll_back, rolling_back, needs_operator=True),
+        Managed("GET", "/sources/{source_id}/revisions", endpoints.list_revisions, listing, GET_SOURCES),
+        Managed("GET", "/revisions", endpoints.list_revisions, listing, GET_SOURCES),
+        Managed("POST", "/sources/{source_id}:rollback", endpoints.roll_back, rolling_back, UPDATE_SOURCES),
+        Managed("POST", "/rollback", endpoints.roll_back, rolling_back, UPDATE_SOURCES),
     ]
 
 
 def _caller(request: Request) -> Caller:
     """Who asks, and the version that the header `If-Match` names; `*` stands for any."""
     given = (request.header(b"if-match") or "*").strip()
-    return Caller(request.user, None if given == "*" else given.removeprefix("W/").strip('"'))
+    return Caller(request.principal.user, None if given == "*" else given.removeprefix("W/").strip('"'))
 
 
 class _Endpoints:
@@ -217,7 +225,7 @@ class _Endpoints:
         services, plugin = self._services, self._plugin
         sources = services.configuration.sources(request.scope, plugin)
         documents = [self._info(source) for source in sources]
-        if request.is_operator:
+        if request.principal.is_operator:
             documents = [{**one, **self._content(source)} for one, source in zip(documents, sources, strict=True)]
         problem = services.configuration.problem
         return {

@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 
 from pyroaring import BitMap
 
+from catalog_server.access.permissions import GET_ASSETS
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import ListQuery, find
 from catalog_server.errors import Invalid, NotFound
@@ -55,6 +56,7 @@ def model_routes(services: Services, plugin: Plugin) -> list[Route]:
             ),
             version=version_of(services, plugin),
             errors="code",
+            permission=GET_ASSETS,
         )
     )
     return routes
@@ -93,6 +95,7 @@ def _children_route(services: Services, plugin: Plugin, child: ChildKind, base: 
         ),
         version=version_of(services, plugin),
         errors="code",
+        permission=GET_ASSETS,
     )
 
 

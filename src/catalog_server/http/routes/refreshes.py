@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from catalog_server.access.permissions import CREATE_JOBS, GET_JOBS, GET_SOURCES, LIST_JOBS
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.refreshes import RefreshResult
 from catalog_server.errors import Invalid
 from catalog_server.http.management_schemas import (
+    CANCELED_SCHEMA,
     DIAGNOSTICS_SCHEMA,
     JOB_LIST_SCHEMA,
     JOB_SCHEMA,
@@ -51,7 +53,12 @@ def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
         source_id = decode_name(request, "source_id") if "source_id" in request.params else None
         confirm = parse_flag(request, "confirmRemoval")
         done = await in_change_thread(
-            services.refreshes.request, request.scope, plugin, source_id, request.user, confirm_removal=confirm
+            services.refreshes.request,
+            request.scope,
+            plugin,
+            source_id,
+            request.principal.user,
+            confirm_removal=confirm,
         )
         if isinstance(done, RefreshResult):
             return json_response(refresh_document(done))
@@ -69,10 +76,10 @@ def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
     return mount(
         plugin,
         [
-            Managed("POST", "/refresh", refresh, refreshing, needs_operator=True),
-            Managed("POST", "/refresh/{source_id}", refresh, refreshing, needs_operator=True),
-            Managed("POST", "/sources/{source_id}/refresh", refresh, refreshing, needs_operator=True),
-            Managed("GET", "/diagnostics", diagnose, diagnosing),
+            Managed("POST", "/refresh", refresh, refreshing, CREATE_JOBS),
+            Managed("POST", "/refresh/{source_id}", refresh, refreshing, CREATE_JOBS),
+            Managed("POST", "/sources/{source_id}/refresh", refresh, refreshing, CREATE_JOBS),
+            Managed("GET", "/diagnostics", diagnose, diagnosing, GET_SOURCES),
         ],
     )
 
@@ -97,7 +104,7 @@ def _diagnose(services: Services, plugin: Plugin, request: Request) -> dict[str,
         document["lastReconcile"] = {"time": format_time(reconciled.at), "result": reconciled.result} | (
             {"error": reconciled.error} if reconciled.error else {}
         )
-    if request.is_operator:
+    if request.principal.is_operator:
         for shown, source in zip(document["sources"], sources, strict=True):
             paths = services.fetcher.watched(source)
             shown |= {"resolvedPath": str(paths[0])} if paths else {}
@@ -134,30 +141,31 @@ def job_routes(services: Services) -> list[Route]:
         status = "canceled" if job.state is JobState.CANCELED else "canceling"
         return json_response({"status": status, "jobId": job.id})
 
-    canceled = {"type": "object", "required": ["status", "jobId"]}
-    tag = "jobs"
+    listing = Operation("List refresh jobs, newest first", "jobs", _LIST_PARAMETERS, {200: JOB_LIST_SCHEMA}, (400, 503))
+    getting = Operation("Get one refresh job", "jobs", responses={200: JOB_SCHEMA}, errors=(404, 503))
+    canceling = Operation("Cancel a refresh job", "jobs", responses={200: CANCELED_SCHEMA}, errors=(404, 409, 503))
     return [
         Route(
             JOBS,
             list_jobs,
-            Operation(
-                "List refresh jobs, newest first", tag, _LIST_PARAMETERS, {200: JOB_LIST_SCHEMA}, errors=(400, 503)
-            ),
+            listing,
             errors="text",
+            permission=LIST_JOBS,
         ),
         Route(
             f"{JOBS}/{{job_id}}",
             get_job,
-            Operation("Get one refresh job", tag, responses={200: JOB_SCHEMA}, errors=(404, 503)),
+            getting,
             errors="text",
+            permission=GET_JOBS,
         ),
         Route(
             f"{JOBS}/{{job_id}}:cancel",
             cancel_job,
-            Operation("Cancel a refresh job", tag, responses={200: canceled}, errors=(404, 409, 503)),
+            canceling,
             method="POST",
             errors="text",
-            needs_operator=True,
+            permission=CREATE_JOBS,
         ),
     ]
 

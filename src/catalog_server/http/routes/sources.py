@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from catalog_server.access.permissions import LIST_SOURCES
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.status import SourceStatus
@@ -55,12 +56,14 @@ def source_routes(services: Services, plugin: Plugin) -> list[Route]:
             lambda request: _list_sources(services, plugin, request),
             Operation(f"Sources of {tag}", tag, (name, source_order, *_PAGING), {200: page_schema(_ITEM)}, (400,)),
             errors=style,
+            permission=LIST_SOURCES,
         ),
         Route(
             f"{plugin.base_path}/labels",
             lambda request: _list_labels(services, plugin, request),
             Operation(f"Labels of {tag}", tag, (label_order, *_PAGING), {200: page_schema(_LABEL)}, (400,)),
             errors=style,
+            permission=LIST_SOURCES,
         ),
     ]
 

@@ -18,5 +18,5 @@ def spec_routes(routes: Sequence[Route], *, multi_tenant: bool) -> list[Route]:
         return built[0]
 
     operation = Operation("This document", "home", responses={200: {"type": "object", "required": ["openapi"]}})
-    route = Route("/openapi.json", get_document, operation, needs_tenant=False)
+    route = Route("/openapi.json", get_document, operation, needs_tenant=False, permission=None)
     return [route]

@@ -26,4 +26,4 @@ def tenancy_routes(services: Services) -> list[Route]:
         return json_response(document)
 
     operation = Operation("List the namespaces", "tenancy", responses={200: _SCHEMA})
-    return [Route("/api/tenancy/v1alpha1/namespaces", list_namespaces, operation, needs_tenant=False)]
+    return [Route("/api/tenancy/v1alpha1/namespaces", list_namespaces, operation, needs_tenant=False, permission=None)]
