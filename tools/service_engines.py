@@ -22,6 +22,8 @@ SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", "/usr/bin:/bin"), "/usr/lo
 POSTGRESQL_HOME = Path("/usr/lib/postgresql")  # Debian: one folder per major version
 POSTGRESQL_MIN_MAJOR = 14
 ANSWER_TIMEOUT_SECONDS = 2.0
+PROGRAMS = ("pgbouncer",)
+"""What single tests start beside the servers; each is named as its Debian package."""
 
 
 class ServiceError(Exception):
@@ -198,7 +200,8 @@ def install() -> None:
 
 
 def missing_packages() -> list[str]:
-    return [engine.package for engine in ENGINES if not engine.is_installed()]
+    missing = [engine.package for engine in ENGINES if not engine.is_installed()]
+    return missing + [package for package in PROGRAMS if shutil.which(package, path=SEARCH_PATH) is None]
 
 
 def apt(command: list[str]) -> int:

@@ -10,9 +10,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from catalog_server.db.migrate import HEAD
 from tests.catalog_files import catalog_text, named, write_catalog, write_many, write_sources
 from tests.server import SAMPLE, run_to_end, running, wait_until
 
@@ -207,6 +209,29 @@ def test_several_servers_on_one_empty_database(database: str, tmp_path: Path, se
         assert len(models) == 1
         for one in started:
             assert not one.logged("start-up failed")
+
+
+def test_migrating_in_a_job_of_its_own(database: str, tmp_path: Path) -> None:
+    """A server that only checks ends on a schema that is not its own, and says what to do."""
+    options = {"DATABASE_DSN": database, "CATALOG_MIGRATIONS": "check"}
+    refused = run_to_end(tmp_path / "refused", FREE, f"--sources={SAMPLE}", **options)
+    assert refused.returncode == 1
+    assert f"is empty, this server needs revision {HEAD}: run `catalog-server migrate` first" in refused.stdout
+    for has_migrated in (True, False):
+        done = run_to_end(tmp_path / "job", "migrate", DATABASE_DSN=database)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout.splitlines()[-1])["migrated"] is has_migrated
+        assert urlsplit(database).password is None or urlsplit(database).password not in done.stdout
+    with running(tmp_path / "served", **options) as server:  # type: ignore[arg-type]
+        assert server.readiness()[0] == 200
+        assert not server.logged("migrating the database")
+
+
+def test_migrating_where_nothing_may_be_changed(tmp_path: Path) -> None:
+    done = run_to_end(tmp_path, "migrate", DATABASE_DSN="postgres://nobody:secret@127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert done.stderr == "catalog-server: database: connection refused\n"
+    assert run_to_end(tmp_path, "migrate", "--nonsense").returncode == 2
 
 
 def test_a_change_reaches_the_other_server_through_the_database(tmp_path: Path, database: str) -> None:

@@ -16,14 +16,16 @@ from sqlalchemy import Engine, Inspector, delete, event, insert, inspect, select
 
 from catalog_server.db import locks
 from catalog_server.db import migrate as migrate_module
-from catalog_server.db.dialects import lock_strategy
+from catalog_server.db.dialects import has_transactional_ddl, has_transactional_locks
 from catalog_server.db.dsn import parse_dsn
 from catalog_server.db.engine import open_engine, reading
 from catalog_server.db.locks import ADVISORY_LOCK_ID, migration_locked
-from catalog_server.db.migrate import HEAD, migrate, read_revision
+from catalog_server.db.migrate import HEAD, check_migrated, migrate, read_revision
 from catalog_server.db.tables import metadata, migration_lock
-from catalog_server.errors import Conflict, Unavailable
+from catalog_server.errors import Conflict
 from tests.databases import SERVERS, server_database, server_dsn
+from tests.pgbouncer import pooling
+from tests.server import wait_until
 
 VERSIONS = Path(migrate_module.__file__).parent / "migrations" / "versions"
 
@@ -152,7 +154,7 @@ def test_lock_when_held_then_is_waited_for_and_then_taken(engine: Engine) -> Non
         thread.start()
         assert held.wait(10)
         with (
-            pytest.raises(Unavailable, match="held the migration lock"),
+            pytest.raises(Conflict, match="held the migration lock"),
             migration_locked(engine, second, wait_seconds=0),
         ):
             pass
@@ -184,7 +186,7 @@ def holders(engine: Engine) -> list[str]:
 
 
 def test_table_lock_when_older_than_five_minutes_then_is_taken_over(engine: Engine) -> None:
-    if lock_strategy(engine) != "table":
+    if has_transactional_locks(engine):
         pytest.skip("this database has locks of its own")
     put_table_lock(engine, age_seconds=301)
     assert migrate(engine)
@@ -192,12 +194,12 @@ def test_table_lock_when_older_than_five_minutes_then_is_taken_over(engine: Engi
 
 
 def test_table_lock_when_fresh_then_is_left_alone(engine: Engine) -> None:
-    if lock_strategy(engine) != "table":
+    if has_transactional_locks(engine):
         pytest.skip("this database has locks of its own")
     put_table_lock(engine, age_seconds=295)
     with (
         engine.connect() as connection,
-        pytest.raises(Unavailable),
+        pytest.raises(Conflict),
         migration_locked(engine, connection, wait_seconds=0),
     ):
         pass
@@ -207,7 +209,7 @@ def test_table_lock_when_fresh_then_is_left_alone(engine: Engine) -> None:
 def test_migrating_when_a_fresh_table_lock_goes_then_carries_on(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if lock_strategy(engine) != "table":
+    if has_transactional_locks(engine):
         pytest.skip("this database has locks of its own")
     monkeypatch.setattr(locks, "_RETRY_SECONDS", 0.05)
     put_table_lock(engine, age_seconds=1)
@@ -218,3 +220,125 @@ def test_migrating_when_a_fresh_table_lock_goes_then_carries_on(
 
     threading.Timer(0.3, release).start()
     assert migrate(engine)
+
+
+class Died(Exception):
+    """What a process that ends in the middle of a migration comes to."""
+
+
+def test_migration_when_it_dies_at_any_statement_then_the_next_one_completes_it(engine: Engine, tmp_path: Path) -> None:
+    with another_database(engine, tmp_path) as scratch:
+        metadata.create_all(scratch)
+        expected = described(inspect(scratch))
+    changes: list[str] = []
+
+    def die(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.strip().split()[0] in ("CREATE", "ALTER"):
+            changes.append(statement)
+            if len(changes) == fatal:
+                raise Died
+
+    fatal = 1
+    while True:
+        event.listen(engine, "before_cursor_execute", die)
+        changes.clear()
+        try:
+            migrate(engine)
+            break
+        except Died:
+            event.remove(engine, "before_cursor_execute", die)
+            if has_transactional_ddl(engine):
+                assert not set(inspect(engine).get_table_names()) - {"migration_lock"}
+        # What the process left is gone on over by the next, which dies at a later step.
+        fatal += 1
+    assert fatal > 5, "it died at several steps"
+    assert described(inspect(engine)) == expected
+    with reading(engine) as connection:
+        assert read_revision(connection) == HEAD
+
+
+def test_schema_when_only_checked_then_it_must_be_there(engine: Engine) -> None:
+    with pytest.raises(Conflict, match=f"is empty, this server needs revision {HEAD}: run `catalog-server migrate`"):
+        check_migrated(engine)
+    assert inspect(engine).get_table_names() == []
+    migrate(engine)
+    check_migrated(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(Conflict, match="at revision 0001, this server needs"):
+        check_migrated(engine)
+
+
+def test_row_lock_when_held_for_long_then_is_renewed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    if has_transactional_locks(engine):
+        pytest.skip("this database has locks of its own")
+    monkeypatch.setattr(locks, "_RENEW_SECONDS", 0.02)
+    with engine.connect() as first, migration_locked(engine, first) as held:
+        with engine.begin() as connection:
+            connection.execute(migration_lock.update().values(locked_at=1))
+        wait_until("a renewal", lambda: locked_at(engine) > 1)
+        held.check()
+    assert holders(engine) == []
+
+
+def locked_at(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(select(migration_lock.c.locked_at)).scalar_one())
+
+
+def test_row_lock_when_somebody_took_it_over_then_nothing_more_is_recorded(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that slept for longer than the lock lives must not go on where another one works."""
+    if has_transactional_locks(engine):
+        pytest.skip("this database has locks of its own")
+    taken = locks._RowLock.try_take
+
+    def try_take(lock: Any) -> bool:
+        found = taken(lock)
+        put_table_lock(engine, age_seconds=0)
+        return found
+
+    monkeypatch.setattr(locks._RowLock, "try_take", try_take)
+    with pytest.raises(Conflict, match="the migration lock was lost"):
+        migrate(engine)
+    assert holders(engine) == ["somebody"], "a lock of others is not released"
+    with reading(engine) as connection:
+        assert read_revision(connection) is None
+
+
+def test_sqlite_when_somebody_migrates_for_long_then_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder's transaction keeps everybody from writing, also from looking whether the lock is free."""
+    monkeypatch.setattr(locks, "_RETRY_SECONDS", 0.05)
+    engine = open_engine(parse_dsn(f"sqlite:///{tmp_path / 'one.db'}", None))
+    with engine.begin() as connection:
+        migration_lock.create(connection)
+    with engine.connect().execution_options(catalog_write=True) as holder:
+        holder.begin()
+        threading.Timer(2.5, holder.rollback).start()  # the driver gives up after 2 s
+        assert migrate(engine)
+    engine.dispose()
+
+
+def test_processes_when_behind_a_pooling_proxy_then_one_migrates(tmp_path: Path) -> None:
+    """PgBouncer gives each transaction another session: a lock of the session would be no lock."""
+    server = server_dsn("postgres")
+    if server is None:
+        pytest.skip("CATALOG_TEST_POSTGRES_DSN is not set")
+    with server_database("postgres", server) as dsn, pooling(dsn, tmp_path) as pooled:
+        context = multiprocessing.get_context("spawn")
+        start, answers = context.Barrier(10), context.Queue()
+        processes = [context.Process(target=migrate_in_process, args=(pooled, start, answers)) for _ in range(10)]
+        for process in processes:
+            process.start()
+        assert sorted(answers.get(timeout=60) for _ in processes) == [False] * 9 + [True]
+        for process in processes:
+            process.join(timeout=30)
+        engine = open_engine(parse_dsn(pooled, None))
+        with reading(engine) as connection:
+            assert read_revision(connection) == HEAD
+            held = connection.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar()
+        engine.dispose()
+        assert held == 0

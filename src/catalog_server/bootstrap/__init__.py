@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from catalog_server.bootstrap.background import Background
@@ -25,6 +27,7 @@ from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Writer
 from catalog_server.db.dsn import parse_dsn
 from catalog_server.db.engine import Engine, open_engine
+from catalog_server.db.migrate import check_migrated, migrate
 from catalog_server.errors import Invalid, Unavailable
 from catalog_server.health import Health
 from catalog_server.http.app import App, build_app
@@ -169,7 +172,7 @@ class _Parts:
             links=self.links,
             schedule=self.schedule,
             workers=workers,
-            lock_migrations=self.settings.migration.lock_enabled,
+            prepare_schema=schema_step(self.settings, self.engine),
             watch_files=self.settings.paths.watch_enabled,
             reconcile_seconds=self.settings.config_store.reconcile_seconds,
         )
@@ -213,6 +216,23 @@ class _Parts:
             overlays=Overlays(self.engine, self.follower.catch_up),
             queue=self.queue,
         )
+
+
+def schema_step(settings: Settings, engine: Engine) -> Callable[[], object]:
+    """What is done about the schema before anything is read."""
+    if settings.migration.mode == "check":
+        return partial(check_migrated, engine)
+    return partial(migrate, engine, lock=settings.migration.lock_enabled)
+
+
+def migrate_once(settings: Settings) -> bool:
+    """Migrate and do nothing else; return whether anything was to do. Raises as `migrate` does, and Invalid."""
+    engine = _open_engine(settings)
+    _make_data_dir(settings.paths.data_dir)
+    try:
+        return migrate(engine, lock=settings.migration.lock_enabled)
+    finally:
+        engine.dispose()
 
 
 def _is_loopback(listen: Listen) -> bool:

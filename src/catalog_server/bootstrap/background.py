@@ -22,7 +22,6 @@ from catalog_server.catalog.loader import Loader
 from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.db.engine import Engine, ping
-from catalog_server.db.migrate import migrate
 from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.health import Health
 from catalog_server.jobs.worker import Workers
@@ -51,7 +50,7 @@ class Background:
         links: Links,
         schedule: Schedule,
         workers: Workers | None,
-        lock_migrations: bool,
+        prepare_schema: Callable[[], object],
         watch_files: bool,
         reconcile_seconds: int,
     ) -> None:
@@ -65,7 +64,7 @@ class Background:
         self._workers = workers
         self._workers_started = False
         self._reconcile_seconds = reconcile_seconds
-        self._lock_migrations = lock_migrations
+        self._prepare_schema = prepare_schema
         self._watch_files = watch_files
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -115,7 +114,7 @@ class Background:
 
     def _boot(self, on_fatal: Callable[[], None]) -> None:
         try:
-            if not self._until_available(lambda: migrate(self._engine, lock=self._lock_migrations)):
+            if not self._until_available(self._prepare_schema):
                 return
             if not self._until_available(self._load):
                 return

@@ -12,9 +12,9 @@ import structlog
 import uvicorn
 
 from catalog_server import __version__
-from catalog_server.bootstrap import Server, build
+from catalog_server.bootstrap import Server, build, migrate_once
 from catalog_server.errors import CatalogError
-from catalog_server.settings import Listen, Settings, load_or_exit
+from catalog_server.settings import MIGRATE, Listen, Settings, load_or_exit
 from catalog_server.sources.stores.replacing import AtStep, no_step
 from catalog_server.telemetry import AccessLog, set_up_logging
 
@@ -31,7 +31,10 @@ log = structlog.get_logger(__name__)
 
 def main(at_step: AtStep = no_step) -> None:
     """Entry point of the command. Exit status 1: settings, sources or database are not usable."""
-    settings = load_or_exit()
+    arguments = sys.argv[1:]
+    if arguments[:1] == [MIGRATE]:
+        sys.exit(_migrate(load_or_exit(arguments[1:])))
+    settings = load_or_exit(arguments)
     gc.set_threshold(_COLLECT_EVERY)
     sys.setswitchinterval(_SWITCH_SECONDS)
     is_json = set_up_logging(settings.logging.format, settings.logging.level)
@@ -46,6 +49,18 @@ def main(at_step: AtStep = no_step) -> None:
         sys.exit(f"catalog-server: cannot listen on {settings.server.listen}: {error.strerror or error}")
     _announce(settings, listener)
     sys.exit(serve(server, listener))
+
+
+def _migrate(settings: Settings) -> int:
+    """`catalog-server migrate`: for a job of its own that runs before the servers of a new version start."""
+    set_up_logging(settings.logging.format, settings.logging.level)
+    try:
+        has_migrated = migrate_once(settings)
+    except CatalogError as error:
+        sys.stderr.write(f"catalog-server: {error.message}\n")
+        return 1
+    log.info("schema is up to date", migrated=has_migrated, database=_database(settings))
+    return 0
 
 
 def _end(number: int, frame: FrameType | None) -> None:

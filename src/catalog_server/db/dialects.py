@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -38,7 +38,6 @@ _COPIED_AS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (Integer, "int4"),
 )
 _READ_COMMITTED = "catalog_read_committed"
-LockStrategy = Literal["advisory", "named", "table"]
 _LOST_RACE_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 _LOST_RACE_NUMBERS = (1213, 1020)  # MySQL: deadlock; MariaDB: record has changed since last read
 
@@ -117,11 +116,14 @@ def _begin_mysql(connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 
-def lock_strategy(engine: Engine) -> LockStrategy:
-    """How a migration is kept to one process at a time (seed, Migration Locking)."""
-    if engine.dialect.name == "postgresql":
-        return "advisory"
-    return "named" if engine.dialect.name in _MYSQL else "table"
+def has_transactional_locks(engine: Engine) -> bool:
+    """Whether a lock can belong to a transaction (seed, Migration Locking)."""
+    return engine.dialect.name == "postgresql"
+
+
+def has_transactional_ddl(engine_or_connection: Engine | Connection) -> bool:
+    """Whether a migration that fails leaves nothing behind: MySQL commits with each change of the schema."""
+    return engine_or_connection.dialect.name not in _MYSQL
 
 
 def insert_ignore(engine_or_connection: Engine | Connection, table: Table, values: Sequence[dict[str, Any]]) -> Any:

@@ -75,6 +75,11 @@ def ping(engine: Engine) -> None:
         connection.execute(text("SELECT 1"))
 
 
+def is_lost(error: DBAPIError) -> bool:
+    """Whether it says of the connection, not of the statement."""
+    return error.connection_invalidated or describe(error) in _LOST
+
+
 _REASONS = (
     ("refused", "connection refused"),
     ("timed out", "timed out"),
@@ -93,6 +98,9 @@ _REASONS = (
     ("gone away", "connection lost"),
     ("lost connection", "connection lost"),
 )
+
+
+_LOST = ("connection refused", "timed out", "connection lost", "database is shutting down", "database is locked")
 
 
 def describe(error: SQLAlchemyError) -> str:

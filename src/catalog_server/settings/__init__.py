@@ -40,11 +40,12 @@ from catalog_server.settings.kinds import (
     dsn_type,
     parse_boolean,
 )
-from catalog_server.settings.loading import load, load_or_exit, usage_text
+from catalog_server.settings.loading import MIGRATE, load, load_or_exit, usage_text
 from catalog_server.settings.table import Setting
 
 __all__ = [
     "GROUPS",
+    "MIGRATE",
     "TABLE",
     "Audit",
     "Authentication",

@@ -166,6 +166,11 @@ class Database:
 class Migration:
     """Changes of the database schema at start."""
 
+    mode: Literal["auto", "check"] = active(
+        "CATALOG_MIGRATIONS --migrations", "auto", choice("auto", "check"), "What to do about an older schema."
+    )
+    """`auto` migrates at start. `check` refuses to start on an older schema, for those who run `catalog-server migrate`
+    as a job of its own, with a database role that may change the schema."""
     lock_enabled: bool = active("CATALOG_MIGRATION_LOCK_ENABLED", "true", BOOLEAN, "One replica migrates at a time.")
     """On, because it costs a single replica nothing and saves several from racing."""
 

@@ -7,17 +7,22 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from catalog_server import __version__
 from catalog_server.settings.groups import GROUPS, TABLE, Settings
 from catalog_server.settings.kinds import SettingsError, TextRequested, UsageError, dsn_type
 from catalog_server.settings.table import Setting
 
+MIGRATE: Final = "migrate"
+"""The word that makes it migrate and end."""
+
 
 def usage_text(*, with_variables: bool = True) -> str:
     """The text of `--help`; without the variables it is what a wrong command line gets to see."""
-    lines = ["usage: catalog-server [--flag value | --flag=value ...]", "", "Flags:"]
+    usage = "catalog-server [--flag value | --flag=value ...]"
+    lines = [f"usage: {usage}", f"       {usage.replace(' ', f' {MIGRATE} ', 1)}", ""]
+    lines += [f"  {MIGRATE:<16}Bring the database to the schema of this version, and end.", "", "Flags:"]
     lines += [f"  {row.flag:<16}{row.purpose} Default: {row.default}." for row in TABLE if row.flag]
     lines += [f"  {'--help':<16}Show all settings.", f"  {'--version':<16}Show the version."]
     if with_variables:

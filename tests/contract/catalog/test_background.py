@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
 from catalog_server.bootstrap.background import Background
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.schedule import Schedule
+from catalog_server.db.migrate import migrate
 from catalog_server.health import Health
 from tests.catalog_files import write_sources
 from tests.contract.catalog.site import PATIENCE_SECONDS, REGISTRY, Site
@@ -34,7 +36,7 @@ def in_background(site: Site, *, watch_files: bool) -> Iterator[None]:
             ask=site.refreshes.schedule,
         ),
         workers=None,
-        lock_migrations=True,
+        prepare_schema=partial(migrate, site.engine),
         watch_files=watch_files,
         reconcile_seconds=3600 if watch_files else 1,
     )

@@ -5,9 +5,9 @@ Revises:
 """
 
 import sqlalchemy as sa
-from alembic import op
 
 from catalog_server.db.dialects import big_id, long_text, text, word
+from catalog_server.db.migrations.steps import create_index, create_table
 
 revision = "0001"
 down_revision = None
@@ -20,18 +20,17 @@ def upgrade() -> None:
     _create_children()
     _create_feed()
     _create_status()
-    if not sa.inspect(op.get_bind()).has_table("migration_lock"):
-        op.create_table(
-            "migration_lock",
-            sa.Column("id", word(64), nullable=False),
-            sa.Column("locked_at", sa.BigInteger, nullable=False),
-            sa.Column("locked_by", text(255), nullable=False),
-            sa.PrimaryKeyConstraint("id", name="pk_migration_lock"),
-        )
+    create_table(  # which the lock of this very migration may have made
+        "migration_lock",
+        sa.Column("id", word(64), nullable=False),
+        sa.Column("locked_at", sa.BigInteger, nullable=False),
+        sa.Column("locked_by", text(255), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_migration_lock"),
+    )
 
 
 def _create_entities() -> None:
-    op.create_table(
+    create_table(
         "entities",
         sa.Column("id", big_id(), autoincrement=True, nullable=False),
         sa.Column("namespace", word(63), nullable=False),
@@ -51,11 +50,11 @@ def _create_entities() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_entities"),
         sa.UniqueConstraint("namespace", "plugin", "kind", "source_id", "name", name="uq_entities_identity"),
     )
-    op.create_index("ix_entities_generation", "entities", ["namespace", "plugin", "generation"])
+    create_index("ix_entities_generation", "entities", ["namespace", "plugin", "generation"])
 
 
 def _create_children() -> None:
-    op.create_table(
+    create_table(
         "entity_children",
         sa.Column("id", big_id(), autoincrement=True, nullable=False),
         sa.Column("namespace", word(63), nullable=False),
@@ -73,11 +72,11 @@ def _create_children() -> None:
         ),
         sa.UniqueConstraint("entity_id", "kind", "position", name="uq_entity_children_place"),
     )
-    op.create_index("ix_entity_children_owner", "entity_children", ["namespace", "plugin", "entity_id"])
+    create_index("ix_entity_children_owner", "entity_children", ["namespace", "plugin", "entity_id"])
 
 
 def _create_feed() -> None:
-    op.create_table(
+    create_table(
         "generations",
         sa.Column("namespace", word(63), nullable=False),
         sa.Column("plugin", word(63), nullable=False),
@@ -85,7 +84,7 @@ def _create_feed() -> None:
         sa.Column("pruned_to", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("namespace", "plugin", name="pk_generations"),
     )
-    op.create_table(
+    create_table(
         "changes",
         sa.Column("namespace", word(63), nullable=False),
         sa.Column("plugin", word(63), nullable=False),
@@ -98,11 +97,11 @@ def _create_feed() -> None:
         sa.Column("changed_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("namespace", "plugin", "generation", "entity_id", name="pk_changes"),
     )
-    op.create_index("ix_changes_changed_at", "changes", ["changed_at"])
+    create_index("ix_changes_changed_at", "changes", ["changed_at"])
 
 
 def _create_status() -> None:
-    op.create_table(
+    create_table(
         "catalog_refresh_status",
         sa.Column("namespace", word(63), nullable=False),
         sa.Column("plugin_name", word(63), nullable=False),

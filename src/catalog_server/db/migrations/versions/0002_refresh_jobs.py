@@ -5,9 +5,9 @@ Revises: 0001
 """
 
 import sqlalchemy as sa
-from alembic import op
 
 from catalog_server.db.dialects import text, word
+from catalog_server.db.migrations.steps import create_index, create_table
 
 revision = "0002"
 down_revision = "0001"
@@ -16,7 +16,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    create_table(
         "refresh_jobs",
         sa.Column("id", word(36), nullable=False),
         sa.Column("namespace", word(63), nullable=False),
@@ -46,6 +46,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_refresh_jobs"),
         sa.UniqueConstraint("active_key", name="uq_refresh_jobs_active_key"),
     )
-    op.create_index("ix_refresh_jobs_claim", "refresh_jobs", ["state", "requested_at", "id"])
-    op.create_index("ix_refresh_jobs_list", "refresh_jobs", ["namespace", "requested_at", "id"])
-    op.create_index("ix_refresh_jobs_finished_at", "refresh_jobs", ["finished_at"])
+    create_index("ix_refresh_jobs_claim", "refresh_jobs", ["state", "requested_at", "id"])
+    create_index("ix_refresh_jobs_list", "refresh_jobs", ["namespace", "requested_at", "id"])
+    create_index("ix_refresh_jobs_finished_at", "refresh_jobs", ["finished_at"])

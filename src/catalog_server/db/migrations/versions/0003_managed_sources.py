@@ -5,9 +5,9 @@ Revises: 0002
 """
 
 import sqlalchemy as sa
-from alembic import op
 
 from catalog_server.db.dialects import long_text, text, word
+from catalog_server.db.migrations.steps import add_column, create_table
 
 revision = "0003"
 down_revision = "0002"
@@ -17,10 +17,10 @@ depends_on = None
 
 def upgrade() -> None:
     # Old replicas, which insert without the column while the upgrade rolls on, get the empty definition.
-    op.add_column("catalog_refresh_status", sa.Column("error_code", word(64)))
-    op.add_column("catalog_refresh_status", sa.Column("definition", word(64), nullable=False, server_default=""))
-    op.add_column("catalog_refresh_status", sa.Column("commit_sha", word(64)))
-    op.create_table(
+    add_column("catalog_refresh_status", sa.Column("error_code", word(64)))
+    add_column("catalog_refresh_status", sa.Column("definition", word(64), nullable=False, server_default=""))
+    add_column("catalog_refresh_status", sa.Column("commit_sha", word(64)))
+    create_table(
         "catalog_overlays",
         sa.Column("namespace", word(63), nullable=False),
         sa.Column("plugin_name", word(63), nullable=False),
