@@ -23,6 +23,19 @@ class DatabaseState:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a probe looks at, and how it is told as JSON."""
+
+    is_passed: bool
+    component: dict[str, str]
+
+
+Checks = dict[str, Check]
+_COMPONENTS = ("database", "initial_load", "plugins")
+"""The checks that the body of /readyz names (seed)."""
+
+
 class Health:
     """The facts that probes report. Written by background threads, read by the event loop."""
 
@@ -58,22 +71,35 @@ class Health:
         """The body of /livez and /healthz."""
         return {"status": "alive", "uptime": uptime(self._clock() - self._started)}
 
+    def live_checks(self) -> Checks:
+        """What /livez looks at: that it answers at all."""
+        return {"ping": Check(True, {"status": "ok"})}
+
+    def ready_checks(self) -> Checks:
+        """What /readyz looks at, by name. A process that stops fails first here, while it still serves."""
+        database = self._database_component()
+        is_stopping = self.is_stopping.is_set()
+        return {
+            **self.live_checks(),
+            "database": Check(database["status"] == "up", database),
+            "initial_load": Check(self.is_loaded, {"status": "complete" if self.is_loaded else "pending"}),
+            "plugins": self._plugins_check(),
+            "shutdown": Check(not is_stopping, {"status": "stopping" if is_stopping else "ok"}),
+        }
+
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether the process is ready, and the body of /readyz."""
-        database = self._database_component()
-        plugins = self.plugins
-        healthy = sum(plugins.values())
-        all_healthy = healthy == len(plugins)
-        counts = (
-            f"all {len(plugins)} plugins healthy" if all_healthy else f"{healthy} of {len(plugins)} plugins healthy"
-        )
-        is_ready = database["status"] == "up" and self.is_loaded and all_healthy and not self.is_stopping.is_set()
-        components = {
-            "database": database,
-            "initial_load": {"status": "complete" if self.is_loaded else "pending"},
-            "plugins": {"status": "healthy" if all_healthy else "degraded", "details": counts},
-        }
+        checks = self.ready_checks()
+        is_ready = all(check.is_passed for check in checks.values())
+        components = {name: checks[name].component for name in _COMPONENTS}
         return is_ready, {"status": "ready" if is_ready else "not_ready", "components": components}
+
+    def _plugins_check(self) -> Check:
+        plugins = self.plugins
+        count, healthy = len(plugins), sum(plugins.values())
+        if healthy == count:
+            return Check(True, {"status": "healthy", "details": f"all {count} plugins healthy"})
+        return Check(False, {"status": "degraded", "details": f"{healthy} of {count} plugins healthy"})
 
     def _database_component(self) -> dict[str, str]:
         state = self._database

@@ -83,3 +83,56 @@ def test_probes_leave_no_trace_in_the_access_log(tmp_path: Path) -> None:
         assert client.log == ""
         client.get("/api/plugins")
         assert '"path":"/api/plugins"' in client.log
+
+
+def test_text_as_kubernetes_tells_it(tmp_path: Path) -> None:
+    with open_client(tmp_path) as client:
+        health = client.server.health
+
+        def text(path: str, status: int) -> list[str]:
+            response = client.get(path)
+            assert (response.status_code, response.headers["content-type"]) == (status, "text/plain; charset=utf-8")
+            return response.text.splitlines()
+
+        assert text("/livez?verbose", 200) == ["[+]ping ok", "livez check passed"]
+        passed = ["[+]ping ok", "[+]database ok", "[+]initial_load ok", "[+]plugins ok", "[+]shutdown ok"]
+        assert text("/readyz?verbose=1", 200) == [*passed, "readyz check passed"]
+        assert text("/readyz?exclude=database", 200) == ["ok"]
+        health.database_is("connection refused")
+        failed = [passed[0], "[-]database failed: reason withheld", *passed[2:]]
+        assert text("/readyz?verbose", 503) == [*failed, "readyz check failed"]
+        assert text("/readyz?exclude=plugins", 503)[-1] == "readyz check failed"
+        assert text("/readyz?verbose&exclude=database&exclude=x", 200) == [
+            passed[0],
+            "[+]database excluded: ok",
+            *passed[2:],
+            'warn: some health checks cannot be excluded: no matches for "x"',
+            "readyz check passed",
+        ]
+        health.is_stopping.set()
+        assert "[-]shutdown failed: reason withheld" in text("/readyz?verbose", 503)
+        assert text("/livez?verbose", 200)[-1] == "livez check passed"
+
+
+def test_single_checks_in_both_forms(tmp_path: Path) -> None:
+    with open_client(tmp_path) as client:
+        assert client.ok("/readyz/database") == {"status": "up"}
+        assert client.ok("/livez/ping") == client.ok("/healthz/ping") == {"status": "ok"}
+        assert client.get("/readyz/plugins?verbose").text == "ok"
+        assert client.get("/readyz/plugins", headers={"Accept": "text/plain"}).text == "ok"
+        client.server.health.database_is("connection refused")
+        refused = client.get("/readyz/database")
+        assert (refused.status_code, refused.json()) == (503, {"status": "down", "error": "connection refused"})
+        withheld = client.get("/readyz/database?verbose")
+        assert (withheld.status_code, withheld.text) == (503, "readyz check failed: reason withheld")
+        unknown = client.get("/livez/database")
+        assert unknown.status_code == 404
+        assert unknown.json() == {"error": "Not Found", "message": "livez has these checks: ping"}
+
+
+@pytest.mark.parametrize("query", ["?%ff", "?verbose=%00", "?" + "a&" * 200, "?exclude=%0a%1b[31m"])
+def test_hostile_queries_of_probes(sample: Client, query: str) -> None:
+    for path in ("/livez", "/readyz/ping"):
+        response = sample.get(path + query)
+        assert response.status_code in (200, 400)
+        assert "\x1b" not in response.text

@@ -77,7 +77,7 @@ class App:
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         request.route = route or _stand_in(request, methods)
         if request.route.is_probe:
-            response = await _dispatch(request)
+            response = await _probe(request)
         else:
             response = await self._handler(request)
             if takes_gzip(request):
@@ -118,6 +118,9 @@ async def _dispatch(request: Request) -> Response:
     assert request.route is not None
     answer = request.route.endpoint(request)
     return answer if isinstance(answer, Response) else await answer
+
+
+_probe = problems(_dispatch)
 
 
 def _call_later(seconds: float, function: Callable[[], None]) -> None:

@@ -70,9 +70,10 @@ def _responses(route: Route, asks_tenant: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, schema in operation.responses.items():
         body: dict[str, Any] = {} if schema is None else {"schema": schema}
+        text = {"text/plain": {"schema": {"type": "string"}}} if operation.is_text_too else {}
         found[str(status)] = {
             "description": HTTPStatus(status).phrase,
-            "content": {operation.content_type: body},
+            "content": {operation.content_type: body, **text},
         }
     if route.version is not None:
         found["304"] = {"description": HTTPStatus(304).phrase}

@@ -31,6 +31,8 @@ class Operation:
     body: Mapping[str, Any] | None = None
     """Schema of the JSON body that the route takes."""
     content_type: str = "application/json"
+    is_text_too: bool = False
+    """Whether the client can have plain text instead."""
 
 
 @dataclass(frozen=True)

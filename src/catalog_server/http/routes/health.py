@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from catalog_server.errors import NotFound
+from catalog_server.health import Checks
 from catalog_server.http.messages import Request, Response, json_response
-from catalog_server.http.router import Operation, Route
+from catalog_server.http.router import Operation, Route, decode_name
+from catalog_server.http.routes.parameters import parameter
 from catalog_server.http.services import Services
 
 _LIVE = {
@@ -26,28 +32,87 @@ _READY = {
 }
 
 
+_VERBOSE = parameter("verbose", "One line of text for each check, as Kubernetes tells it.", {"type": "string"})
+_NAMES = {"type": "array", "items": {"type": "string"}}
+_EXCLUDE = parameter("exclude", "A check to leave out; may be repeated.", _NAMES)
+_NO_STORE = ((b"cache-control", b"no-store"),)
+
+
 def health_routes(services: Services) -> list[Route]:
     health = services.health
+    alive = Operation("Whether the process is alive", "health", (_VERBOSE, _EXCLUDE), {200: _LIVE}, is_text_too=True)
+    ready = Operation(
+        "Whether the process can serve",
+        "health",
+        (_VERBOSE, _EXCLUDE),
+        {200: _READY, 503: _READY},
+        is_text_too=True,
+    )
 
-    def live(request: Request) -> Response:
-        return json_response(health.liveness(), headers=_NO_STORE)
+    def tell_alive() -> tuple[bool, dict[str, Any]]:
+        return True, health.liveness()
 
-    def ready(request: Request) -> Response:
-        is_ready, document = health.readiness()
-        return json_response(document, 200 if is_ready else 503, _NO_STORE)
-
-    alive = Operation("Whether the process is alive", "health", responses={200: _LIVE})
     return [
-        Route("/healthz", live, alive, is_probe=True, permission=None),
-        Route("/livez", live, alive, is_probe=True, permission=None),
-        Route(
-            "/readyz",
-            ready,
-            Operation("Whether the process can serve", "health", responses={200: _READY, 503: _READY}),
-            is_probe=True,
-            permission=None,
-        ),
+        *_probe("healthz", health.live_checks, tell_alive, alive),
+        *_probe("livez", health.live_checks, tell_alive, alive),
+        *_probe("readyz", health.ready_checks, health.readiness, ready),
     ]
 
 
-_NO_STORE = ((b"cache-control", b"no-store"),)
+def _probe(
+    name: str, checks: Callable[[], Checks], tell: Callable[[], tuple[bool, dict[str, Any]]], operation: Operation
+) -> list[Route]:
+    """The probe and its single checks: as JSON, or as text where that is asked for."""
+
+    def get(request: Request) -> Response:
+        if _wants_text(request):
+            return _as_text(name, checks(), request)
+        is_passed, document = tell()
+        return json_response(document, 200 if is_passed else 503, _NO_STORE)
+
+    def get_check(request: Request) -> Response:
+        check = checks().get(decode_name(request, "check"))
+        if check is None:
+            raise NotFound(f"{name} has these checks: {', '.join(checks())}")
+        status = 200 if check.is_passed else 503
+        if _wants_text(request):
+            return _text("ok" if check.is_passed else f"{name} check failed: reason withheld", status)
+        return json_response(check.component, status, _NO_STORE)
+
+    single = Operation(
+        f"One check of {name}", "health", (_VERBOSE,), {200: _COMPONENT, 503: _COMPONENT}, (404,), is_text_too=True
+    )
+    return [
+        Route(f"/{name}", get, operation, is_probe=True, permission=None),
+        Route(f"/{name}/{{check}}", get_check, single, is_probe=True, permission=None),
+    ]
+
+
+def _wants_text(request: Request) -> bool:
+    accepted = request.header(b"accept") or ""
+    return "text/plain" in accepted or "verbose" in request.query or "exclude" in request.query
+
+
+def _as_text(name: str, checks: Checks, request: Request) -> Response:
+    """The form of the Kubernetes API server. Why a check failed is told by the JSON form, in words that are safe."""
+    excluded = set(request.query.get("exclude", ()))
+    failed = [one for one, check in checks.items() if not check.is_passed and one not in excluded]
+    if not failed and "verbose" not in request.query:
+        return _text("ok", 200)
+    lines = [
+        f"[+]{one} excluded: ok"
+        if one in excluded
+        else f"[+]{one} ok"
+        if check.is_passed
+        else f"[-]{one} failed: reason withheld"
+        for one, check in checks.items()
+    ]
+    unknown = ", ".join(f'"{one[:80]}"' for one in sorted(excluded - set(checks)) if one.isprintable())
+    if unknown:
+        lines.append(f"warn: some health checks cannot be excluded: no matches for {unknown}")
+    lines.append(f"{name} check {'failed' if failed else 'passed'}")
+    return _text("\n".join(lines) + "\n", 503 if failed else 200)
+
+
+def _text(body: str, status: int) -> Response:
+    return Response(status, body.encode(), _NO_STORE, content_type=b"text/plain; charset=utf-8")
