@@ -129,6 +129,7 @@ class RunningServer:
         self.client.close()
         self.process.kill()
         self.process.wait()
+        self.is_killed = True
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -130,6 +131,25 @@ def test_a_signal_during_start_is_a_clean_end(tmp_path: Path, milliseconds: int)
     with running(tmp_path / "data", wait=False):
         time.sleep(milliseconds / 1000)  # there is nothing to wait for: any moment must do
     # The end of `running` asserts the clean exit.
+
+
+def test_a_second_signal_ends_what_the_first_one_waits_for(tmp_path: Path) -> None:
+    with running(tmp_path / "data", write_sources(tmp_path / "s.yaml", {})) as server:
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.sendall(
+                b"POST /api/skills_catalog/v1alpha1/management/apply-source HTTP/1.1\r\nHost: x\r\n"
+                b"X-User-Role: operator\r\nContent-Length: 9\r\n\r\n"
+            )
+            server.get("/livez")  # the other request has been read by now
+            server.process.send_signal(signal.SIGTERM)
+            wait_until("the stop to begin", lambda: server.logged("stopping"))
+            with pytest.raises(subprocess.TimeoutExpired):
+                server.process.wait(0.5)
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(5) == 1
+            assert server.logged("ended by a second signal, nothing is waited for any more")
+        server.kill()
 
 
 def test_the_socket_is_open_before_anything_is_loaded(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import socket
 import sys
@@ -99,14 +100,19 @@ def uvicorn_config(app: object) -> uvicorn.Config:
 
 
 class _HTTP(uvicorn.Server):
-    """uvicorn's server, which tells readiness when it is asked to stop."""
+    """uvicorn's server, which tells readiness when it is asked to stop, and ends at once when asked again."""
 
     def __init__(self, config: uvicorn.Config, server: Server) -> None:
         super().__init__(config)
         self._parts = server
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        log.info("stopping", signal=signal.Signals(sig).name)
+        name = signal.Signals(sig).name
+        if self._parts.health.is_stopping.is_set():
+            log.warning("ended by a second signal, nothing is waited for any more", signal=name)
+            self._parts.access_log.flush()
+            os._exit(1)
+        log.info("stopping", signal=name)
         self._parts.health.is_stopping.set()
         super().handle_exit(sig, frame)
         # uvicorn would raise the signal again when it is done; here a requested stop is a success.
