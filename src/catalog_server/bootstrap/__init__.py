@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from catalog_server.access.authorizers import Authorizer, ReviewAuthorizer, RoleAuthorizer
+from catalog_server.access.decisions import Decisions
 from catalog_server.bootstrap.background import Background
-from catalog_server.bootstrap.sourcing import build_fetcher, build_reader, local_files, open_cluster
+from catalog_server.bootstrap.cluster import open_cluster, open_decisions
+from catalog_server.bootstrap.sourcing import build_fetcher, build_reader, local_files
 from catalog_server.catalog.configuration import ConfigReader, Configuration
 from catalog_server.catalog.control import SourceControl
 from catalog_server.catalog.fetcher import Fetcher
@@ -50,12 +53,16 @@ class Server:
     background: Background
     access_log: AccessLog
     cluster: KubeClient | None
+    decisions: Decisions | None
+    """None where the cluster decides about nothing."""
 
     def close(self) -> None:
         """Stop background work, write what is left of the log, give the database back."""
         self.background.stop()
         self.access_log.flush()
         self.engine.dispose()
+        if self.decisions is not None:
+            self.decisions.close()
         if self.cluster is not None:
             self.cluster.close()
 
@@ -78,8 +85,10 @@ def build(
     reader = build_reader(settings, cluster, registry, at_step)
     parts = _Parts(settings, registry, engine, reader, build_fetcher(settings, cluster), at_step)
     parts.take_configuration()
-    app = build_app(parts.services(), access_log)
-    return Server(app, engine, parts.health, parts.background(), access_log, cluster)
+    decisions = open_decisions(settings, cluster)
+    authorizer = RoleAuthorizer() if decisions is None else ReviewAuthorizer(decisions)
+    app = build_app(parts.services(authorizer), access_log)
+    return Server(app, engine, parts.health, parts.background(), access_log, cluster, decisions)
 
 
 class _Parts:
@@ -177,7 +186,20 @@ class _Parts:
             reconcile_seconds=self.settings.config_store.reconcile_seconds,
         )
 
-    def services(self) -> Services:
+    def _control(self) -> SourceControl:
+        return SourceControl(
+            registry=self.registry,
+            configuration=self.configuration,
+            statuses=self.statuses,
+            loader=self.loader,
+            reader=self.reader,
+            judge=Judge(self.fetcher, lambda: self.configuration.keys(self.registry.plugins).values()),
+            mode=self.settings.config_store.mode,
+            is_shared=self.is_shared,
+            at_step=self.at_step,
+        )
+
+    def services(self, authorizer: Authorizer) -> Services:
         settings, cache = self.settings, self.settings.cache
         return Services(
             registry=self.registry,
@@ -197,18 +219,10 @@ class _Parts:
             tenancy_mode=settings.tenancy.mode,
             namespaces=settings.tenancy.namespaces,
             response_cache_bytes=cache.response_bytes,
+            authorization_mode=settings.authorization.mode,
+            authorizer=authorizer,
             honours_role_header=settings.authentication.allow_header or _is_loopback(settings.server.listen),
-            control=SourceControl(
-                registry=self.registry,
-                configuration=self.configuration,
-                statuses=self.statuses,
-                loader=self.loader,
-                reader=self.reader,
-                judge=Judge(self.fetcher, lambda: self.configuration.keys(self.registry.plugins).values()),
-                mode=settings.config_store.mode,
-                is_shared=self.is_shared,
-                at_step=self.at_step,
-            ),
+            control=self._control(),
             refreshes=self.refreshes,
             schedule=self.schedule,
             loader=self.loader,
@@ -245,10 +259,7 @@ def _is_loopback(listen: Listen) -> bool:
 
 def _refuse_unprotected(settings: Settings) -> None:
     """Whoever asks for protection that this release does not have must not get a server without it."""
-    for variable, value, harmless in (
-        ("CATALOG_AUTHZ_MODE", settings.authorization.mode, "none"),
-        ("CATALOG_AUTH_MODE", settings.authentication.mode, "header"),
-    ):
+    for variable, value, harmless in (("CATALOG_AUTH_MODE", settings.authentication.mode, "header"),):
         if value != harmless:
             raise Invalid(
                 f"{variable}: {value!r} is for a later release, and unsafe to serve without; use {harmless!r}",

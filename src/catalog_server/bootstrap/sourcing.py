@@ -10,8 +10,7 @@ import structlog
 from catalog_server.catalog.configuration import ConfigReader
 from catalog_server.catalog.fetcher import Fetcher
 from catalog_server.catalog.registry import Registry
-from catalog_server.errors import Invalid, Unavailable
-from catalog_server.kube.access import access_by_url, access_in_cluster
+from catalog_server.errors import Invalid
 from catalog_server.kube.client import KubeClient
 from catalog_server.providers.base import Provider
 from catalog_server.providers.git import GitProvider
@@ -29,29 +28,6 @@ from catalog_server.sources.stores.none import MemoryStore
 from catalog_server.sources.stores.replacing import AtStep, no_step
 
 log = structlog.get_logger(__name__)
-
-
-def open_cluster(settings: Settings) -> KubeClient | None:
-    """The Kubernetes API, where there is one. Raises Invalid when the configuration store needs it and it is not."""
-    given = settings.kubernetes
-    try:
-        if given.api_url:
-            return KubeClient(access_by_url(given.api_url))
-        if given.service_host:
-            return KubeClient(access_in_cluster(given.service_host, given.service_port))
-    except (Invalid, Unavailable) as error:
-        if settings.config_store.mode == "k8s":
-            raise Invalid(
-                f"CATALOG_CONFIG_STORE_MODE: 'k8s': {error.message}", field="CATALOG_CONFIG_STORE_MODE"
-            ) from error
-        log.warning("no access to the Kubernetes API", reason=error.message)
-        return None
-    if settings.config_store.mode == "k8s":
-        raise Invalid(
-            "CATALOG_CONFIG_STORE_MODE: 'k8s' needs a cluster; run in a pod, or set CATALOG_KUBERNETES_URL",
-            field="CATALOG_CONFIG_STORE_MODE",
-        )
-    return None
 
 
 def build_reader(

@@ -2,7 +2,7 @@
 
 Everything here is on the path of every read. The order of the middlewares is architecture.md 8: request id and access
 log (in `App`), CORS, error envelope, identity, tenancy, authorization, audit, then conditional reads and the route.
-Authorization and audit get their place between tenancy and conditional reads.
+Audit gets its place between authorization and conditional reads.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from catalog_server.access.permissions import UNKNOWN
 from catalog_server.errors import NotFound
 from catalog_server.http.messages import Handler, Header, Middleware, Receive, Request, Response, Send, takes_gzip
+from catalog_server.http.middleware.authorization import authorization
 from catalog_server.http.middleware.conditional import conditional_reads
 from catalog_server.http.middleware.cors import cors
-from catalog_server.http.middleware.guard import guard
 from catalog_server.http.middleware.identity import identity
 from catalog_server.http.middleware.tenancy import tenancy
 from catalog_server.http.problems import MethodNotAllowed, problems
@@ -42,7 +42,7 @@ def middlewares(services: Services) -> list[Middleware]:
         problems,
         identity(honours_role_header=services.honours_role_header),
         tenancy(services.tenancy_mode, services.namespaces),
-        guard,
+        authorization(services.authorizer),
         conditional_reads(services.response_cache_bytes),
     ]
 

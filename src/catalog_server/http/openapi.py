@@ -22,14 +22,16 @@ _NAMESPACE = {
 }
 
 
-def build_document(routes: Sequence[Route], *, multi_tenant: bool) -> dict[str, Any]:
-    """The API document of these routes. Of a single tenant nobody has to know the name, so it is not a parameter."""
+def build_document(routes: Sequence[Route], *, multi_tenant: bool, reviewed: bool = False) -> dict[str, Any]:
+    """The API document of these routes. Of a single tenant nobody has to know the name, so it is not a parameter.
+
+    `reviewed`: the cluster decides about each of them that needs a permission.
+    """
     paths: dict[str, Any] = {}
     for route in routes:
         path = _PLACEHOLDER.sub(r"{\1}", route.template)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(
-            route, multi_tenant and route.needs_tenant and not route.is_probe
-        )
+        asks_tenant = multi_tenant and route.needs_tenant and not route.is_probe
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, asks_tenant, reviewed)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -43,7 +45,7 @@ def build_document(routes: Sequence[Route], *, multi_tenant: bool) -> dict[str, 
     }
 
 
-def _operation(route: Route, asks_tenant: bool) -> dict[str, Any]:
+def _operation(route: Route, asks_tenant: bool, reviewed: bool) -> dict[str, Any]:
     operation = route.operation
     parameters: list[Any] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -56,7 +58,7 @@ def _operation(route: Route, asks_tenant: bool) -> dict[str, Any]:
         "operationId": _operation_id(route),
         "summary": operation.summary,
         "tags": [operation.tag],
-        "responses": _responses(route, asks_tenant),
+        "responses": _responses(route, asks_tenant, reviewed),
     }
     if parameters:
         document["parameters"] = parameters
@@ -65,7 +67,7 @@ def _operation(route: Route, asks_tenant: bool) -> dict[str, Any]:
     return document
 
 
-def _responses(route: Route, asks_tenant: bool) -> dict[str, Any]:
+def _responses(route: Route, asks_tenant: bool, reviewed: bool) -> dict[str, Any]:
     operation = route.operation
     found: dict[str, Any] = {}
     for status, schema in operation.responses.items():
@@ -78,6 +80,7 @@ def _responses(route: Route, asks_tenant: bool) -> dict[str, Any]:
     if route.version is not None:
         found["304"] = {"description": HTTPStatus(304).phrase}
     implied = ((400, 403) if asks_tenant else ()) + ((403,) if route.needs_operator else ())
+    implied += (401, 403, 503) if reviewed and route.permission is not None else ()
     implied += (400, 413) if operation.body is not None else ()
     for status in sorted({*operation.errors, *implied}):
         found.setdefault(

@@ -52,6 +52,7 @@ _WORDS: dict[type[errors.CatalogError], str] = {
     TenantRejected: "bad_request",
     TenantForbidden: "forbidden",
     NotAllowed: "forbidden",
+    errors.Unauthenticated: "unauthorized",
 }
 
 

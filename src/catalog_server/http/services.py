@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from catalog_server.access.authorizers import Authorizer
 from catalog_server.catalog.configuration import Configuration
 from catalog_server.catalog.control import SourceControl
 from catalog_server.catalog.fetcher import Fetcher
@@ -48,6 +49,8 @@ class Services:
     namespaces: Sequence[str]
     response_cache_bytes: int
     honours_role_header: bool
+    authorization_mode: str
+    authorizer: Authorizer
     control: SourceControl
     refreshes: Refreshes
     schedule: Schedule

@@ -1,7 +1,8 @@
 """Where the Kubernetes API is and how we prove who we are.
 
 For: a pod, which finds token and CA in the service account folder, and tests or tools, which give a URL.
-Not for: kubeconfig files; the server runs in a pod. The environment is read in settings, so host and port come in.
+Not for: kubeconfig files, which developers have; see kubeconfig.py. The environment is read in settings, so host and
+port come in.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class FileToken:
                     self._read_from = identity
                 return self._token
         except (OSError, UnicodeDecodeError) as error:
-            raise Unavailable(f"kubernetes: the service account token cannot be read: {error}") from error
+            raise Unavailable(f"kubernetes: the token cannot be read: {error}") from error
 
 
 def access_in_cluster(host: str, port: str, folder: Path = SERVICE_ACCOUNT) -> Access:
@@ -73,12 +74,16 @@ def access_in_cluster(host: str, port: str, folder: Path = SERVICE_ACCOUNT) -> A
 
 def access_by_url(url: str, token: str = "", ca_file: Path | None = None) -> Access:
     """The API at `url`, for tests and for `kubectl proxy`. Raises Invalid or Unavailable."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in ("http", "https"):
         raise Invalid("kubernetes: the URL must be http(s)://host[:port]")
     tls = _trust(ca_file) if parts.scheme == "https" else None
-    port = parts.port or (_HTTP_PORT if tls is None else _HTTPS_PORT)
-    return Access(parts.hostname, port, parts.path.rstrip("/"), tls, lambda: token)
+    port = port or (_HTTP_PORT if tls is None else _HTTPS_PORT)
+    return Access(host, port, parts.path.rstrip("/"), tls, lambda: token)
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:

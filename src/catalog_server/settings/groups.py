@@ -138,6 +138,11 @@ class Kubernetes:
         "CATALOG_KUBERNETES_URL", "", TEXT, "URL of the API instead, such as that of `kubectl proxy`."
     )
     """Empty: the API of the cluster that the pod runs in. For development."""
+    kubeconfig: Path | None = active(
+        "CATALOG_KUBECONFIG", "", OPTIONAL_PATH, "Kubeconfig file instead; its current context is used."
+    )
+    """Unset: no such file is read, not even ~/.kube/config: which cluster decides must not depend on who starts the
+    server. For development."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,11 +218,11 @@ class Tenancy:
 class Authorization:
     """Who may do what."""
 
-    mode: Literal["none", "sar"] = later(
-        "CATALOG_AUTHZ_MODE", "none", choice("none", "sar"), "No check by Kubernetes, or SubjectAccessReview."
+    mode: Literal["none", "sar"] = active(
+        "CATALOG_AUTHZ_MODE", "none", choice("none", "sar"), "By role, or by SubjectAccessReview of Kubernetes."
     )
-    """`none` because `sar` needs a cluster. Until `sar` is there, asking for it stops the start: no server is better
-    than one without the protection that was asked for."""
+    """`none` (everybody reads, operators change) because `sar` needs a cluster: without access to one it stops the
+    start."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,4 +36,5 @@ def build_routes(services: Services) -> list[Route]:
         if plugin.kind.slashes_in_names:
             routes += model_routes(services, plugin)
     routes += home_routes(services)
-    return [*routes, *spec_routes(routes, multi_tenant=services.tenancy_mode != "single")]
+    multi_tenant, reviewed = services.tenancy_mode != "single", services.authorization_mode == "sar"
+    return [*routes, *spec_routes(routes, multi_tenant=multi_tenant, reviewed=reviewed)]

@@ -26,6 +26,7 @@ from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.refreshes import RefreshResult
 from catalog_server.errors import CatalogError, Invalid, NotFound
 from catalog_server.http.bodies import read_object
+from catalog_server.http.decisions import decision
 from catalog_server.http.management_schemas import (
     ENABLE_BODY,
     JUDGED_BODY,
@@ -51,6 +52,7 @@ from catalog_server.http.source_documents import (
     validation_document,
 )
 from catalog_server.http.threads import in_change_thread
+from catalog_server.scope import Scope
 from catalog_server.sources.config import Source
 from catalog_server.sources.editing import CONTENT
 from catalog_server.sources.paths import WRITE_MAX_BYTES, read_file
@@ -171,7 +173,9 @@ class _Endpoints:
         self._plugin = plugin
 
     async def list_sources(self, request: Request) -> Response:
-        return json_response(await asyncio.to_thread(self._list, request))
+        may_update = self._services.authorizer.decide(request.principal, UPDATE_SOURCES, request.scope)
+        with_content = await decision(may_update)
+        return json_response(await asyncio.to_thread(self._list, request.scope, with_content=with_content))
 
     async def validate(self, request: Request) -> Response:
         given = await read_object(request, with_content=True)
@@ -221,11 +225,11 @@ class _Endpoints:
 
     # --- in threads ---
 
-    def _list(self, request: Request) -> Mapping[str, Any]:
+    def _list(self, scope: Scope, *, with_content: bool) -> Mapping[str, Any]:
         services, plugin = self._services, self._plugin
-        sources = services.configuration.sources(request.scope, plugin)
+        sources = services.configuration.sources(scope, plugin)
         documents = [self._info(source) for source in sources]
-        if request.principal.is_operator:
+        if with_content:
             documents = [{**one, **self._content(source)} for one, source in zip(documents, sources, strict=True)]
         problem = services.configuration.problem
         return {
@@ -235,7 +239,7 @@ class _Endpoints:
         }
 
     def _content(self, source: Source) -> Mapping[str, Any]:
-        """The text of a source's catalog file, for the editor of an operator."""
+        """The text of a source's catalog file, for the editor of those who may change it."""
         files = self._services.fetcher.watched(source) if source.type == "yaml" else ()
         if not files:
             return {}

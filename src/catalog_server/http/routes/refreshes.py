@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from catalog_server.access.permissions import CREATE_JOBS, GET_JOBS, GET_SOURCES, LIST_JOBS
+from catalog_server.access.permissions import CREATE_JOBS, GET_JOBS, GET_SOURCES, LIST_JOBS, UPDATE_SOURCES
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.refreshes import RefreshResult
 from catalog_server.errors import Invalid
+from catalog_server.http.decisions import decision
 from catalog_server.http.management_schemas import (
     CANCELED_SCHEMA,
     DIAGNOSTICS_SCHEMA,
@@ -30,6 +31,7 @@ from catalog_server.http.threads import in_change_thread
 from catalog_server.jobs.job import Cursor, JobFilter, JobState, job_document
 from catalog_server.jobs.queue import Queue
 from catalog_server.query.tokens import binding_of, decode_token, encode_token
+from catalog_server.scope import Scope
 
 JOBS = "/api/jobs/v1alpha1/refresh"
 _SIZE, _MAX_SIZE = 20, 100
@@ -66,7 +68,9 @@ def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
         return json_response({"status": "queued", "jobId": done.id}, 202, ((b"location", location),))
 
     async def diagnose(request: Request) -> Response:
-        return json_response(await asyncio.to_thread(_diagnose, services, plugin, request))
+        with_paths = await decision(services.authorizer.decide(request.principal, UPDATE_SOURCES, request.scope))
+        document = await asyncio.to_thread(_diagnose, services, plugin, request.scope, with_paths=with_paths)
+        return json_response(document)
 
     responses = {202: QUEUED_SCHEMA} if services.queue is not None else {200: REFRESH_SCHEMA}
     refreshing = Operation(
@@ -84,8 +88,8 @@ def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
     )
 
 
-def _diagnose(services: Services, plugin: Plugin, request: Request) -> dict[str, Any]:
-    sources = services.configuration.sources(request.scope, plugin)
+def _diagnose(services: Services, plugin: Plugin, scope: Scope, *, with_paths: bool) -> dict[str, Any]:
+    sources = services.configuration.sources(scope, plugin)
     found = [(one, services.statuses.get(key_of(plugin, one))) for one in sources]
     times = [status.last_refresh_time for _, status in found if status is not None and status.last_refresh_time]
     errors = [source_error(one, s) for one, s in found if s is not None and s.last_error and one.enabled]
@@ -104,7 +108,7 @@ def _diagnose(services: Services, plugin: Plugin, request: Request) -> dict[str,
         document["lastReconcile"] = {"time": format_time(reconciled.at), "result": reconciled.result} | (
             {"error": reconciled.error} if reconciled.error else {}
         )
-    if request.principal.is_operator:
+    if with_paths:  # of this machine: for those who may change the sources
         for shown, source in zip(document["sources"], sources, strict=True):
             paths = services.fetcher.watched(source)
             shown |= {"resolvedPath": str(paths[0])} if paths else {}

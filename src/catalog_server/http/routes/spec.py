@@ -9,12 +9,13 @@ from catalog_server.http.openapi import build_document
 from catalog_server.http.router import Operation, Route
 
 
-def spec_routes(routes: Sequence[Route], *, multi_tenant: bool) -> list[Route]:
+def spec_routes(routes: Sequence[Route], *, multi_tenant: bool, reviewed: bool) -> list[Route]:
     built: list[Response] = []
 
     def get_document(request: Request) -> Response:
         if not built:
-            built.append(json_response(build_document([*routes, route], multi_tenant=multi_tenant)))
+            document = build_document([*routes, route], multi_tenant=multi_tenant, reviewed=reviewed)
+            built.append(json_response(document))
         return built[0]
 
     operation = Operation("This document", "home", responses={200: {"type": "object", "required": ["openapi"]}})
