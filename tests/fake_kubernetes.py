@@ -1,7 +1,8 @@
 """A small Kubernetes API server for tests: real HTTP, any kind of object, optimistic concurrency as the real one does.
 
 It knows namespaced and cluster-wide objects by path, GET, POST, PUT, DELETE, lists with labelSelector, limit and
-continue, resourceVersion conflicts, the size limits of ConfigMaps and annotations, and SubjectAccessReviews.
+continue, resourceVersion conflicts, the size limits of ConfigMaps and annotations, and SubjectAccessReviews, which it
+judges by the roles and bindings that it holds, as RBAC does, or as a test says.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.fake_rbac import rbac_allows
 
 TOKEN = "the-token"
 ANNOTATIONS_MAX_BYTES = 256 * 1024
@@ -46,8 +49,10 @@ class Cluster:
         self.tokens = {TOKEN}
         self.forbidden: set[tuple[str, str]] = set()
         """(HTTP method, plural) that are answered with 403."""
-        self.allows: Callable[[KubeObject], bool] = lambda spec: False
+        self.allows: Callable[[KubeObject], bool] = lambda spec: rbac_allows(self.objects, spec)
         """Judges the spec of a SubjectAccessReview."""
+        self.reviews: list[KubeObject] = []
+        """The specs that were asked about and judged."""
         self.before: Callable[[str, str], None] = lambda method, path: None
         """Called before each request is looked at: to change objects meanwhile, to wait, or to raise Refused."""
         self.requests: list[tuple[str, str]] = []
@@ -139,7 +144,22 @@ class Cluster:
         return self.objects[key]
 
     def _review(self, body: KubeObject) -> KubeObject:
-        return {**body, "status": {"allowed": self.allows(body["spec"])}}
+        spec = body.get("spec", {})
+        _check_review(body, spec)
+        self.reviews.append(spec)
+        return {**body, "status": {"allowed": self.allows(spec)}}
+
+
+def _check_review(body: KubeObject, spec: KubeObject) -> None:
+    """What the real API refuses."""
+    if (body.get("apiVersion"), body.get("kind")) != ("authorization.k8s.io/v1", "SubjectAccessReview"):
+        raise Refused(400, "BadRequest", "no kind is registered for this version of authorization.k8s.io")
+    if body.get("metadata"):
+        raise Refused(422, "Invalid", "metadata: Invalid value: must be empty")
+    if not spec.get("user") and not spec.get("groups"):
+        raise Refused(422, "Invalid", "spec.user: Invalid value: at least one of user or group must be specified")
+    if ("resourceAttributes" in spec) == ("nonResourceAttributes" in spec):
+        raise Refused(422, "Invalid", "spec.resourceAttributes: exactly one of them must be specified")
 
 
 def _check_sizes(key: Key, body: KubeObject) -> None:

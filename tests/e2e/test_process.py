@@ -60,6 +60,7 @@ def test_unknown_flag(tmp_path: Path) -> None:
         ("CATALOG_NAMESPACES", "Not_Valid"),
         ("CATALOG_WATCH_ENABLED", "perhaps"),
         ("CATALOG_AUTHZ_MODE", "sar"),
+        ("CATALOG_AUTHZ_MODE", "rbac"),
     ],
 )
 def test_wrong_variable(tmp_path: Path, variable: str, value: str) -> None:

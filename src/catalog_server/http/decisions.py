@@ -16,8 +16,16 @@ async def decision(answer: Answer) -> bool:
     """Wait for a decision. Raises Unavailable when there is none in time."""
     if isinstance(answer, bool):
         return answer
-    try:
-        # Shielded: others wait for the same review, and this request may be canceled.
-        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(answer)), _PATIENCE_SECONDS)
-    except TimeoutError as error:
-        raise Unavailable("authorization check failed") from error
+    # Others wait for the same review. Waiting in this way cancels nothing, neither after the time nor with the request.
+    waiter = asyncio.wrap_future(answer)
+    waiter.add_done_callback(_hear)
+    done, _ = await asyncio.wait((waiter,), timeout=_PATIENCE_SECONDS)
+    if not done:
+        raise Unavailable("authorization check failed")
+    return waiter.result()
+
+
+def _hear(waiter: asyncio.Future[bool]) -> None:
+    """An error that comes when nobody waits any more is no error of the server."""
+    if not waiter.cancelled():
+        waiter.exception()

@@ -61,7 +61,9 @@ def test_subject_access_review_then_answered(served: Served) -> None:
     cluster, client = served
     cluster.allows = lambda spec: bool(spec["user"] == "ann")
     for user in ("ann", "bob"):
-        answer = client.create(SUBJECT_ACCESS_REVIEWS, {"metadata": {}, "spec": {"user": user}})
+        spec = {"user": user, "resourceAttributes": {"group": "g", "resource": "r", "verb": "get"}}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}, "spec": spec}
+        answer = client.create(SUBJECT_ACCESS_REVIEWS, review)
         assert answer["status"]["allowed"] == (user == "ann")
 
 
