@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -224,16 +225,18 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve_cluster(port: int = 0) -> Iterator[tuple[Cluster, str]]:
+def serve_cluster(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[tuple[Cluster, str]]:
     """An empty cluster, and the URL that it answers at; on any free port, unless one is given."""
     cluster = Cluster()
     connection = type("Connection", (_Connection,), {"cluster": cluster})
     with _Server(("127.0.0.1", port), connection) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         # Closing the server waits for its loop to look up, half a second by default.
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
-            yield cluster, f"http://127.0.0.1:{server.server_address[1]}"
+            yield cluster, f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
