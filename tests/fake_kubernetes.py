@@ -29,6 +29,7 @@ REVIEWS = "subjectaccessreviews"
 KubeObject = dict[str, Any]
 Key = tuple[str, str, str, str]  # api, namespace, plural, name
 
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "DELETE": "delete"}
 _PATH = re.compile(r"/(api/v1|apis/[^/]+/[^/]+)(?:/namespaces/([^/]+))?/([^/]+)(?:/([^/]+))?")
 
 
@@ -48,6 +49,8 @@ class Cluster:
     def __init__(self) -> None:
         self.objects: dict[Key, KubeObject] = {}
         self.tokens = {TOKEN}
+        self.accounts: dict[str, str] = {}
+        """Token -> user, of those who may do only what roles and bindings give them."""
         self.forbidden: set[tuple[str, str]] = set()
         """(HTTP method, plural) that are answered with 403."""
         self.allows: Callable[[KubeObject], bool] = lambda spec: rbac_allows(self.objects, spec)
@@ -70,6 +73,20 @@ class Cluster:
 
     def names(self, plural: str, namespace: str, *, api: str = "api/v1") -> list[str]:
         return sorted(key[3] for key in self.objects if key[:3] == (api, namespace, plural))
+
+    def check_account(self, token: str, method: str, path: str) -> None:
+        """Raise Refused unless `token` is known and its user may do this."""
+        if token not in self.tokens and token not in self.accounts:
+            raise Refused(401, "Unauthorized", "Unauthorized")
+        match = _PATH.fullmatch(path)
+        if token not in self.accounts or match is None:
+            return
+        api, namespace, plural, name = (part or "" for part in match.groups())
+        verb = _VERBS[method] if method != "GET" or name else "list"
+        group = api.split("/")[1] if api.startswith("apis/") else ""
+        wanted = {"group": group, "resource": plural, "verb": verb, "namespace": namespace}
+        if not rbac_allows(self.objects, {"user": self.accounts[token], "resourceAttributes": wanted}):
+            raise Refused(403, "Forbidden", f'{plural} is forbidden: User "{self.accounts[token]}" cannot {verb}')
 
     def answer(self, method: str, path: str, query: dict[str, str], body: KubeObject | None) -> tuple[int, KubeObject]:
         match = _PATH.fullmatch(path)
@@ -201,8 +218,8 @@ class _Connection(BaseHTTPRequestHandler):
         self.cluster.requests.append((method, url.path))
         try:
             self.cluster.before(method, url.path)
-            if self.headers.get("Authorization", "").removeprefix("Bearer ") not in self.cluster.tokens:
-                raise Refused(401, "Unauthorized", "Unauthorized")
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            self.cluster.check_account(token, method, url.path)
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             status, answer = self.cluster.answer(method, url.path, query, body)
         except Refused as refused:

@@ -19,6 +19,12 @@ PLURALS = {
 Objects = Mapping[tuple[str, str, str, str], dict[str, Any]]
 
 
+def place_of(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """(plural, namespace) of a manifest, as `kubectl apply` finds them."""
+    assert manifest["apiVersion"] == API
+    return PLURALS[manifest["kind"]], manifest["metadata"].get("namespace", "")
+
+
 def rbac_allows(objects: Objects, spec: Mapping[str, Any]) -> bool:
     """Whether the subject of a review has what the review asks about."""
     wanted = spec.get("resourceAttributes")

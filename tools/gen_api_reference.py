@@ -36,6 +36,7 @@ stand as they are or as `%2F`; everywhere else a name is one path segment.
 - An error is `{"error", "message"}`, with `field` (the parameter or the field), `position` (0-based, in a filter),
   `file` and `line` where they are known. Routes of models also have `code`. `message` says what is wrong and what
   would be right.
+- In mode `sar` each route but probes, `/`, `/openapi.json` and the list of namespaces may also answer 401, 403 and 503.
 - Lists and entities carry an `ETag`. Send it as `If-None-Match` to get 304 while nothing has changed.
 - Every answer carries `X-Request-Id`: the client's, or a new one. The access log, which leaves probes out, has it too.
 - Answers are compressed with gzip for clients that accept it.
@@ -46,7 +47,9 @@ _MEANINGS = {
     300: "Several sources have an entity of this name; `choices` lists them.",
     304: "Not changed since the `ETag` that the client sent. No body.",
     400: "A parameter or the body is wrong, or the request names no namespace where it has to.",
-    403: "The route is for operators, or the namespace is not one that this server serves.",
+    401: "The route needs a user (mode `sar`), and the request names none.",
+    403: "The route is for operators, the namespace is not one that this server serves, or the cluster denies the"
+    " permission that the message names (mode `sar`).",
     404: "There is no such path, entity, source, job or plugin.",
     405: "The path exists and does not take this method. `Allow` lists those that it takes.",
     409: "The change contradicts the present state: somebody else changed it, or it is not possible now.",
@@ -55,6 +58,7 @@ _MEANINGS = {
     429: "The same refresh was asked for less than 30 s ago. `Retry-After` says when to come again.",
     500: "A fault of the server. The message holds the request id, the log the reason.",
     503: "The catalog is still being loaded, the work took too long, or what a change needs is down or read-only."
+    " Or the cluster does not say whether the request is allowed (mode `sar`)."
     " `Retry-After` says when to come again."
     " For `/readyz`: not ready.",
 }

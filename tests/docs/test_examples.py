@@ -82,10 +82,10 @@ def _accept(block: Block) -> None:
 
 
 def _check_yaml(block: Block) -> None:
-    value = yaml.safe_load(block.text)
-    if isinstance(value, dict) and "catalogs" in value and not block.is_wrong:
-        sections = [plugin.section_key for plugin in discover()]
-        parse_sources(block.text.encode(), file=block.place, known_sections=sections)
+    for value in yaml.safe_load_all(block.text):
+        if isinstance(value, dict) and "catalogs" in value and not block.is_wrong:
+            sections = [plugin.section_key for plugin in discover()]
+            parse_sources(block.text.encode(), file=block.place, known_sections=sections)
 
 
 def _check_targets(block: Block) -> None:

@@ -29,7 +29,15 @@ THREADS: Final = 8
 Reviewer = Callable[[Question, float], bool]
 """Asks a question, with the seconds that are left for it. Raises CatalogError when there is no answer."""
 Answer = bool | Future[bool]
-"""A decision, or where it will be; the future then raises Unavailable when there is none."""
+"""A decision, or where it will be; the future then raises Undecided when there is none."""
+
+
+class Undecided(Unavailable):
+    """Nobody can tell whether the caller may do this. The reason is in the log only: it speaks of our cluster."""
+
+    def __init__(self) -> None:
+        super().__init__("authorization check failed")
+
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +99,7 @@ class Decisions:
         except CatalogError as error:
             # Whatever the reason, also a 403 of the API about ourselves: for the caller it is no decision.
             log.warning("authorization check failed", reason=error.message, permission=str(question.permission))
-            raise Unavailable("authorization check failed") from error
+            raise Undecided from error
         finally:
             with self._lock:
                 del self._asked[question]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from catalog_server.access.decisions import TIMEOUT_SECONDS, Answer
-from catalog_server.errors import Unavailable
+from catalog_server.access.decisions import TIMEOUT_SECONDS, Answer, Undecided
 
 _PATIENCE_SECONDS: Final = TIMEOUT_SECONDS + 0.5
 """A review ends by itself in time; only the look-up of a host name is out of its hands."""
 
 
 async def decision(answer: Answer) -> bool:
-    """Wait for a decision. Raises Unavailable when there is none in time."""
+    """Wait for a decision. Raises Undecided when there is none in time."""
     if isinstance(answer, bool):
         return answer
     # Others wait for the same review. Waiting in this way cancels nothing, neither after the time nor with the request.
@@ -21,7 +20,7 @@ async def decision(answer: Answer) -> bool:
     waiter.add_done_callback(_hear)
     done, _ = await asyncio.wait((waiter,), timeout=_PATIENCE_SECONDS)
     if not done:
-        raise Unavailable("authorization check failed")
+        raise Undecided
     return waiter.result()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from catalog_server import errors
+from catalog_server.access.decisions import Undecided
 from catalog_server.http.messages import Handler, Header, Request, Response, json_response
 
 STATUS: dict[type[errors.CatalogError], int] = {
@@ -53,6 +54,7 @@ _WORDS: dict[type[errors.CatalogError], str] = {
     TenantForbidden: "forbidden",
     NotAllowed: "forbidden",
     errors.Unauthenticated: "unauthorized",
+    Undecided: "service_unavailable",
 }
 
 
@@ -113,4 +115,4 @@ def _headers(error: errors.CatalogError | None) -> tuple[Header, ...]:
         return ((b"retry-after", b"%d" % error.retry_after_seconds),)
     if isinstance(error, MethodNotAllowed):
         return ((b"allow", ", ".join(error.allowed).encode()),)
-    return ()
+    return ((b"www-authenticate", b"Bearer"),) if isinstance(error, errors.Unauthenticated) else ()

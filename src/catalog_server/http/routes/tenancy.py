@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from catalog_server.access.decisions import Undecided
 from catalog_server.access.permissions import LIST_ASSETS
-from catalog_server.errors import Unavailable
 from catalog_server.http.decisions import decision
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.router import Operation, Route
@@ -46,7 +46,7 @@ def tenancy_routes(services: Services) -> list[Route]:
 
 
 async def _visible(services: Services, request: Request, scopes: Sequence[Scope]) -> list[str]:
-    """Raises Unavailable when it is not known of one of them: half a list would look whole."""
+    """Raises Undecided when it is not known of one of them: half a list would look whole."""
     allowed: list[bool] = []
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
@@ -57,5 +57,5 @@ async def _visible(services: Services, request: Request, scopes: Sequence[Scope]
                 ]
                 allowed += await asyncio.gather(*map(decision, answers))
     except TimeoutError as error:
-        raise Unavailable("authorization check failed") from error
+        raise Undecided from error
     return [scope.namespace for scope, is_allowed in zip(scopes, allowed, strict=True) if is_allowed]
