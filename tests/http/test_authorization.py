@@ -251,5 +251,5 @@ def test_api_document_then_tells_what_the_cluster_can_lead_to(reviewed: Reviewed
     paths = reviewed.client.ok("/openapi.json")["paths"]
     for path, methods in paths.items():
         for operation in methods.values():
-            is_exempt = path in EXEMPT
+            is_exempt = path.removesuffix("/{check}") in EXEMPT
             assert ({"401", "403", "503"} <= set(operation["responses"])) is not is_exempt, path

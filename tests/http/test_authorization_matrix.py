@@ -26,6 +26,9 @@ GET     /openapi.json                               -
 GET     /healthz                                    -
 GET     /livez                                      -
 GET     /readyz                                     -
+GET     /healthz/{check}                            -
+GET     /livez/{check}                              -
+GET     /readyz/{check}                             -
 GET     /api/tenancy/v1alpha1/namespaces            -
 GET     /api/plugins                                plugins/list
 GET     /api/plugins/{plugin_name}/capabilities     capabilities/get

@@ -1,6 +1,6 @@
 """What a request needs: a verb on a kind of resource (spec platform.md 4.3). Each route names its permission.
 
-Not for: who has it. In mode `none` that is a matter of the role (`is_read`), in mode `sar` of the cluster.
+Not for: who has it; see authorizers.py.
 """
 
 from __future__ import annotations
