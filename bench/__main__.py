@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from bench import cases, footprint, jobs, refresh, stores, wrk
+from bench import cases, footprint, guarded, jobs, refresh, stores, wrk
 from bench.cases import Effort
 from bench.processes import BenchError, serving
 from bench.report import Report, Row, growth, progress, say
 from bench.stores import CACHE, Store
 
-PARTS = (*cases.NAMES, "memory", "start", "index", "refresh", "jobs")
+PARTS = (*cases.NAMES, "memory", "start", "index", "guarded", "refresh", "jobs")
 
 
 class Bench:
@@ -33,6 +33,7 @@ class Bench:
         self.report = Report()
 
     def run(self, databases: list[str], sizes: list[int]) -> None:
+        self.sizes = sizes
         for database in databases:
             if "start" in self.wanted:
                 self._try("start", database, partial(footprint.measure_start, database, self.scratch))
@@ -62,6 +63,8 @@ class Bench:
             yield from footprint.describe_first_load(store)
             if "index" in self.wanted:
                 self._try("index", database, partial(footprint.measure_index, store, self.scratch))
+            if "guarded" in self.wanted and size == min(self.sizes):
+                self._try("guarded", database, partial(guarded.measure_guarded, store, self.effort, self.scratch))
             for cached in (False, True):
                 self._try("requests", database, partial(self._measure_cases, store, cached))
 

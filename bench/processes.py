@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any, Final
@@ -67,18 +67,19 @@ class Process:
             raise BenchError(f"{path} answered {status}: {body[:200]!r}")
         return json.loads(body)
 
-    def post_json(self, path: str) -> Any:
-        """The answer to a POST without a body, as an operator."""
+    def post_json(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        """The answer to a POST, as an operator."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=60)
         try:
-            connection.request("POST", path, headers={"X-User-Role": "operator"})
+            payload = None if body is None else json.dumps(body)
+            connection.request("POST", path, payload, {"X-User-Role": "operator", **(headers or {})})
             answer = connection.getresponse()
-            body = answer.read()
+            found = answer.read()
         finally:
             connection.close()
         if answer.status not in (200, 202):
-            raise BenchError(f"{path} answered {answer.status}: {body[:200]!r}")
-        return json.loads(body)
+            raise BenchError(f"{path} answered {answer.status}: {found[:200]!r}")
+        return json.loads(found)
 
     @property
     def age(self) -> float:
@@ -136,6 +137,8 @@ class Launch:
     dsn: str | None = None
     cache: bool = True
     pinned: bool = True
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Further settings."""
 
 
 @contextmanager
@@ -147,6 +150,7 @@ def serving(launch: Launch) -> Iterator[Process]:
         "CATALOG_MAX_FILE_BYTES": MAX_FILE_BYTES,
         "CATALOG_LOG_FORMAT": "json",
         **({} if launch.cache else {"CATALOG_RESPONSE_CACHE_BYTES": 0}),
+        **launch.variables,
     }
     port = free_port()
     command = ["env", *(f"{name}={value}" for name, value in variables.items()), *(_pin(0) if launch.pinned else [])]

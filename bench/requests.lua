@@ -1,10 +1,15 @@
--- Arguments: a file with one request per line (path, tab, value of If-None-Match or nothing), and a delay in ms.
+-- Arguments: a file with one request per line (path, tab, value of If-None-Match or nothing), a delay in ms, and headers
+-- of all requests as NAME=VALUE.
 local requests, last = {}, 0
 
 function init(args)
   for line in io.lines(args[1]) do
     local path, etag = line:match("^([^\t]+)\t(.*)$")
     local headers = {}
+    for i = 3, #args do
+      local name, value = args[i]:match("^([^=]+)=(.*)$")
+      headers[name] = value
+    end
     if etag ~= "" then headers["If-None-Match"] = etag end
     requests[#requests + 1] = wrk.format("GET", path, headers)
   end

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,10 +45,11 @@ class Measured:
     busy: float
 
 
-def run(process: Process, requests: Path, load: Load) -> Measured:
+def run(process: Process, requests: Path, load: Load, headers: Mapping[str, str] | None = None) -> Measured:
     """One run of wrk. Raises BenchError when it could not run."""
     options = ["-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", "30s", "-s", str(_SCRIPT)]
     command = ["wrk", *options, f"http://{HOST}:{process.port}", "--", str(requests), str(load.delay_ms)]
+    command += [f"{name}={value}" for name, value in (headers or {}).items()]
     before = process.cpu_seconds()
     done = subprocess.run(  # noqa: S603 - our own words only
         pinned_client(command), capture_output=True, text=True, check=False
