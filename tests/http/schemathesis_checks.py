@@ -1,4 +1,4 @@
-"""A check for schemathesis, loaded by test_schemathesis.py: its own check of valid input, one exception narrower.
+"""Checks for schemathesis, loaded by test_schemathesis.py: one of tenants, and its own of valid input, made narrower.
 
 What a string of LANGUAGES means is decided by the catalog, or by a grammar that JSON Schema cannot tell: filters, names
 of orders and of named queries, tokens, and sources together with labels. `name` is there for the artifacts of a model
@@ -11,6 +11,8 @@ fits into a configuration. A source is judged in layers, and a fault in the one 
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, unquote, urlsplit
+
 import schemathesis
 from schemathesis import Case, CheckContext, Response
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -21,6 +23,22 @@ UNFIT = (
     "invalid request body: nested",
 )
 LANGUAGES = {"filterQuery", "orderBy", "namedQuery", "pageToken", "nextPageToken", "sourceLabel"}
+
+
+MARK = "marked-as-of-team-b"
+"""A name that nobody but team-b has."""
+
+
+@schemathesis.check
+def no_other_tenant_is_seen(ctx: CheckContext, response: Response, case: Case) -> bool | None:
+    """Only who asks for team-b is told of it; what the request itself says of it may be repeated."""
+    asked = response.request
+    url = urlsplit(asked.url or "")
+    sent = unquote(asked.url or "") + str(asked.body or "")
+    namespaces = parse_qs(url.query).get("namespace") or [asked.headers.get("X-Namespace", "")]
+    if MARK in response.text and MARK not in sent and namespaces[0] != "team-b":
+        raise AssertionError(f"{case.method} {asked.url} shows what belongs to team-b")
+    return None
 
 
 @schemathesis.check

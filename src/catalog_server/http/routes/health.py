@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from catalog_server.errors import NotFound
+from catalog_server.errors import Invalid, NotFound
 from catalog_server.health import Checks
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.router import Operation, Route, decode_name
@@ -88,16 +88,25 @@ def _probe(
     ]
 
 
+def _query(request: Request) -> Mapping[str, list[str]]:
+    """What is asked for. A probe that is asked in a strange way is a probe all the same."""
+    try:
+        return request.query
+    except Invalid:
+        return {}
+
+
 def _wants_text(request: Request) -> bool:
-    accepted = request.header(b"accept") or ""
-    return "text/plain" in accepted or "verbose" in request.query or "exclude" in request.query
+    query = _query(request)
+    return "text/plain" in (request.header(b"accept") or "") or "verbose" in query or "exclude" in query
 
 
 def _as_text(name: str, checks: Checks, request: Request) -> Response:
     """The form of the Kubernetes API server. Why a check failed is told by the JSON form, in words that are safe."""
-    excluded = set(request.query.get("exclude", ()))
+    query = _query(request)
+    excluded = set(query.get("exclude", ()))
     failed = [one for one, check in checks.items() if not check.is_passed and one not in excluded]
-    if not failed and "verbose" not in request.query:
+    if not failed and "verbose" not in query:
         return _text("ok", 200)
     lines = [
         f"[+]{one} excluded: ok"
