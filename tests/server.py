@@ -101,8 +101,8 @@ class RunningServer:
 
     def _address(self) -> str | None:
         self.alive()
-        found = re.search(r"""(?<=\W)http://[^\s"']+(?=["'\s])""", self.output)
-        return found[0] if found else None
+        found = re.search(r"""\baddress\W{1,4}(http://[^\s"']+)(?=["'\s])""", self.output)
+        return found[1] if found else None
 
     def wait_for_kill(self) -> None:
         """It ends by SIGKILL, as the test has arranged."""

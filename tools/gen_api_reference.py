@@ -47,7 +47,8 @@ _MEANINGS = {
     300: "Several sources have an entity of this name; `choices` lists them.",
     304: "Not changed since the `ETag` that the client sent. No body.",
     400: "A parameter or the body is wrong, or the request names no namespace where it has to.",
-    401: "The route needs a user (mode `sar`), and the request names none.",
+    401: "The route needs a user (mode `sar`), and the request names none; or it is guarded, and the bearer token (mode"
+    " `jwt`) is malformed, expired or signed by somebody else.",
     403: "The route is for operators, the namespace is not one that this server serves, or the cluster denies the"
     " permission that the message names (mode `sar`).",
     404: "There is no such path, entity, source, job or plugin.",
@@ -69,9 +70,11 @@ def read_document() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder) / "sources.yaml"
         sources.write_text("catalogs: {}\n")
-        server = build(load([f"--sources={sources}"], {"CATALOG_DATA_DIR": folder}), AccessLog(True))
+        server = build(
+            load(["--listen=127.0.0.1:0", f"--sources={sources}"], {"CATALOG_DATA_DIR": folder}), AccessLog(True)
+        )
         try:
-            return build_document(server.app.router.routes, multi_tenant=True)
+            return build_document(server.app.router.routes, multi_tenant=True, takes_tokens=True)
         finally:
             server.close()
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from catalog_server.access.authorizers import Authorizer, ReviewAuthorizer, RoleAuthorizer
 from catalog_server.access.decisions import Decisions
+from catalog_server.access.proxy import HeaderTrust
 from catalog_server.bootstrap.background import Background
 from catalog_server.bootstrap.cluster import open_cluster, open_decisions
+from catalog_server.bootstrap.identity import build_trust
 from catalog_server.bootstrap.sourcing import build_fetcher, build_reader, local_files
 from catalog_server.catalog.configuration import ConfigReader, Configuration
 from catalog_server.catalog.control import SourceControl
@@ -38,9 +40,12 @@ from catalog_server.http.services import CacheSettings, Services
 from catalog_server.jobs.queue import JobLimits, Queue
 from catalog_server.jobs.worker import Pace, Workers
 from catalog_server.kube.client import KubeClient
-from catalog_server.settings import Listen, Settings
+from catalog_server.settings import Settings
 from catalog_server.sources.stores.replacing import AtStep, no_step
 from catalog_server.telemetry import AccessLog
+
+if TYPE_CHECKING:  # it loads the library of tokens, which header mode has no use for
+    from catalog_server.access.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,6 @@ def build(
     Raises:
         Invalid: a plugin, the DSN or the sources files are wrong.
     """
-    _refuse_unprotected(settings)
     registry = registry or discover()
     engine = _open_engine(settings)
     _make_data_dir(settings.paths.data_dir)
@@ -87,8 +91,9 @@ def build(
     parts.take_configuration()
     decisions = open_decisions(settings, cluster)
     authorizer = RoleAuthorizer() if decisions is None else ReviewAuthorizer(decisions)
-    app = build_app(parts.services(authorizer), access_log)
-    return Server(app, engine, parts.health, parts.background(), access_log, cluster, decisions)
+    trust = build_trust(settings)  # last, so that what it warns of is about a server that starts
+    app = build_app(parts.services(authorizer, trust), access_log)
+    return Server(app, engine, parts.health, parts.background(trust), access_log, cluster, decisions)
 
 
 class _Parts:
@@ -166,7 +171,7 @@ class _Parts:
             if self.settings.config_store.mode != "k8s":
                 raise Invalid(f"--sources: {self.reader.store.describe()}: {error.message}") from error
 
-    def background(self) -> Background:
+    def background(self, trust: HeaderTrust | Tokens) -> Background:
         jobs = self.settings.jobs
         workers = None
         if self.queue is not None:
@@ -182,6 +187,7 @@ class _Parts:
             schedule=self.schedule,
             workers=workers,
             prepare_schema=schema_step(self.settings, self.engine),
+            keys=None if isinstance(trust, HeaderTrust) else trust.keys,
             watch_files=self.settings.paths.watch_enabled,
             reconcile_seconds=self.settings.config_store.reconcile_seconds,
         )
@@ -199,7 +205,7 @@ class _Parts:
             at_step=self.at_step,
         )
 
-    def services(self, authorizer: Authorizer) -> Services:
+    def services(self, authorizer: Authorizer, trust: HeaderTrust | Tokens) -> Services:
         settings, cache = self.settings, self.settings.cache
         return Services(
             registry=self.registry,
@@ -221,7 +227,7 @@ class _Parts:
             response_cache_bytes=cache.response_bytes,
             authorization_mode=settings.authorization.mode,
             authorizer=authorizer,
-            honours_role_header=settings.authentication.allow_header or _is_loopback(settings.server.listen),
+            trust=trust,
             control=self._control(),
             refreshes=self.refreshes,
             schedule=self.schedule,
@@ -247,24 +253,6 @@ def migrate_once(settings: Settings) -> bool:
         return migrate(engine, lock=settings.migration.lock_enabled)
     finally:
         engine.dispose()
-
-
-def _is_loopback(listen: Listen) -> bool:
-    """Whether only programs of this machine can connect."""
-    try:
-        return ipaddress.ip_address(listen.host).is_loopback
-    except ValueError:
-        return listen.host == "localhost"
-
-
-def _refuse_unprotected(settings: Settings) -> None:
-    """Whoever asks for protection that this release does not have must not get a server without it."""
-    for variable, value, harmless in (("CATALOG_AUTH_MODE", settings.authentication.mode, "header"),):
-        if value != harmless:
-            raise Invalid(
-                f"{variable}: {value!r} is for a later release, and unsafe to serve without; use {harmless!r}",
-                field=variable,
-            )
 
 
 def _open_engine(settings: Settings) -> Engine:

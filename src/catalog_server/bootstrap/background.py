@@ -1,5 +1,5 @@
 """The work beside serving: start-up (migrate, first load), following the feed, pinging the database, watching files,
-reconciling the configuration, the schedule of remote sources and the workers of jobs.
+reconciling the configuration, the schedule of remote sources, the workers of jobs and the keys of tokens.
 
 Plain threads that end when `stop` is called. A database that is down is waited for; reads go on meanwhile.
 """
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,6 +26,9 @@ from catalog_server.db.engine import Engine, ping
 from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.health import Health
 from catalog_server.jobs.worker import Workers
+
+if TYPE_CHECKING:  # it loads the library of tokens, which header mode has no use for
+    from catalog_server.access.keys import KeyRing
 
 FOLLOW_SECONDS = 1.0
 PING_SECONDS = 0.5
@@ -51,6 +55,7 @@ class Background:
         schedule: Schedule,
         workers: Workers | None,
         prepare_schema: Callable[[], object],
+        keys: KeyRing | None,
         watch_files: bool,
         reconcile_seconds: int,
     ) -> None:
@@ -63,6 +68,7 @@ class Background:
         self._schedule = schedule
         self._workers = workers
         self._workers_started = False
+        self._keys = keys
         self._reconcile_seconds = reconcile_seconds
         self._prepare_schema = prepare_schema
         self._watch_files = watch_files
@@ -74,6 +80,9 @@ class Background:
         """Begin. `on_fatal` is called when the process cannot ever become ready."""
         self._run("ping", self._ping)
         self._run("boot", lambda: self._boot(on_fatal))
+        keys = self._keys
+        if keys is not None:
+            self._run("keys", lambda: keys.renew_until(self._stop))
 
     def stop(self) -> None:
         """End all threads and wait for them, but not for a database that does not answer."""

@@ -93,6 +93,7 @@ def uvicorn_config(app: object) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # who connects decides whether its headers count: X-Forwarded-For must not change that
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         backlog=_BACKLOG,

@@ -40,7 +40,7 @@ def middlewares(services: Services) -> list[Middleware]:
     return [
         cors(services.cors_origins),
         problems,
-        identity(honours_role_header=services.honours_role_header),
+        identity(services.trust, guards_reads=services.authorization_mode == "sar"),
         tenancy(services.tenancy_mode, services.namespaces),
         authorization(services.authorizer),
         conditional_reads(services.response_cache_bytes),

@@ -39,10 +39,12 @@ class Request:
     __slots__ = (
         "_headers",
         "_query",
+        "headers",
         "id",
         "method",
         "params",
         "path",
+        "peer",
         "principal",
         "raw_path",
         "raw_query",
@@ -56,8 +58,12 @@ class Request:
         self.path: str = asgi["path"]
         self.raw_path: bytes = asgi.get("raw_path") or self.path.encode()
         self.raw_query: bytes = asgi["query_string"]
-        headers: list[Header] = asgi["headers"]
-        self._headers = dict(reversed(headers))  # so that of several the first stays
+        self.headers: list[Header] = asgi["headers"]
+        """All header lines, names in lower case."""
+        self._headers = dict(reversed(self.headers))  # so that of several the first stays
+        peer = asgi.get("client")
+        self.peer: str | None = peer[0] if peer else None
+        """The address that the connection comes from; None: not one of the network."""
         self.receive = receive
         self.id = ""
         self.scope: Scope = DEFAULT_SCOPE

@@ -22,16 +22,25 @@ _NAMESPACE = {
 }
 
 
-def build_document(routes: Sequence[Route], *, multi_tenant: bool, reviewed: bool = False) -> dict[str, Any]:
+def build_document(
+    routes: Sequence[Route], *, multi_tenant: bool, reviewed: bool = False, takes_tokens: bool = False
+) -> dict[str, Any]:
     """The API document of these routes. Of a single tenant nobody has to know the name, so it is not a parameter.
 
-    `reviewed`: the cluster decides about each of them that needs a permission.
+    `reviewed`: the cluster decides about each of them that needs a permission. `takes_tokens`: callers are known by
+    tokens, and by no headers of a proxy.
     """
+    components: dict[str, Any] = {"schemas": {"Error": ERROR_SCHEMA}}
+    security: dict[str, Any] = {}
+    if takes_tokens:
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+        security["security"] = [{}, {"token": []}]
     paths: dict[str, Any] = {}
     for route in routes:
         path = _PLACEHOLDER.sub(r"{\1}", route.template)
         asks_tenant = multi_tenant and route.needs_tenant and not route.is_probe
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route, asks_tenant, reviewed)
+        implied = _implied(route, asks_tenant) + _identified(route, reviewed, takes_tokens)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, asks_tenant, implied)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -41,11 +50,12 @@ def build_document(routes: Sequence[Route], *, multi_tenant: bool, reviewed: boo
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": {"Error": ERROR_SCHEMA}},
+        "components": components,
+        **security,
     }
 
 
-def _operation(route: Route, asks_tenant: bool, reviewed: bool) -> dict[str, Any]:
+def _operation(route: Route, asks_tenant: bool, implied: tuple[int, ...]) -> dict[str, Any]:
     operation = route.operation
     parameters: list[Any] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -58,7 +68,7 @@ def _operation(route: Route, asks_tenant: bool, reviewed: bool) -> dict[str, Any
         "operationId": _operation_id(route),
         "summary": operation.summary,
         "tags": [operation.tag],
-        "responses": _responses(route, asks_tenant, reviewed),
+        "responses": _responses(route, implied),
     }
     if parameters:
         document["parameters"] = parameters
@@ -67,7 +77,21 @@ def _operation(route: Route, asks_tenant: bool, reviewed: bool) -> dict[str, Any
     return document
 
 
-def _responses(route: Route, asks_tenant: bool, reviewed: bool) -> dict[str, Any]:
+def _implied(route: Route, asks_tenant: bool) -> tuple[int, ...]:
+    """Errors of what a route is, beside those that it names itself."""
+    found = ((400, 403) if asks_tenant else ()) + ((403,) if route.needs_operator else ())
+    return found + ((400, 413) if route.operation.body is not None else ())
+
+
+def _identified(route: Route, reviewed: bool, takes_tokens: bool) -> tuple[int, ...]:
+    """Errors of finding out who asks, and whether they may."""
+    found = (401, 403, 503) if reviewed and route.permission is not None else ()
+    if takes_tokens:
+        return found + ((401, 503) if route.needs_operator else ())
+    return found + (() if route.is_probe else (400,))  # what a proxy says of a caller may be wrong anywhere
+
+
+def _responses(route: Route, implied: tuple[int, ...]) -> dict[str, Any]:
     operation = route.operation
     found: dict[str, Any] = {}
     for status, schema in operation.responses.items():
@@ -79,9 +103,6 @@ def _responses(route: Route, asks_tenant: bool, reviewed: bool) -> dict[str, Any
         }
     if route.version is not None:
         found["304"] = {"description": HTTPStatus(304).phrase}
-    implied = ((400, 403) if asks_tenant else ()) + ((403,) if route.needs_operator else ())
-    implied += (401, 403, 503) if reviewed and route.permission is not None else ()
-    implied += (400, 413) if operation.body is not None else ()
     for status in sorted({*operation.errors, *implied}):
         found.setdefault(
             str(status),

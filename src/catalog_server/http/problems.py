@@ -13,6 +13,7 @@ import structlog
 
 from catalog_server import errors
 from catalog_server.access.decisions import Undecided
+from catalog_server.access.rejections import TokenRejected
 from catalog_server.http.messages import Handler, Header, Request, Response, json_response
 
 STATUS: dict[type[errors.CatalogError], int] = {
@@ -103,7 +104,7 @@ def _body(
 ) -> Response:
     phrase = HTTPStatus(status).phrase
     style = request.route.errors if request.route is not None else "phrase"
-    word = _WORDS.get(type(error)) if error is not None else None
+    word = next((_WORDS[kind] for kind in type(error).__mro__ if kind in _WORDS), None)
     document: dict[str, Any] = {"error": word or (message if style == "text" else phrase), "message": message, **extra}
     if style == "code":
         document["code"] = phrase
@@ -115,4 +116,6 @@ def _headers(error: errors.CatalogError | None) -> tuple[Header, ...]:
         return ((b"retry-after", b"%d" % error.retry_after_seconds),)
     if isinstance(error, MethodNotAllowed):
         return ((b"allow", ", ".join(error.allowed).encode()),)
+    if isinstance(error, TokenRejected):
+        return ((b"www-authenticate", b'Bearer error="invalid_token"'),)
     return ((b"www-authenticate", b"Bearer"),) if isinstance(error, errors.Unauthenticated) else ()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from catalog_server.access.authorizers import Authorizer
+from catalog_server.access.proxy import HeaderTrust
 from catalog_server.catalog.configuration import Configuration
 from catalog_server.catalog.control import SourceControl
 from catalog_server.catalog.fetcher import Fetcher
@@ -20,6 +22,9 @@ from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.health import Health
 from catalog_server.jobs.queue import Queue
+
+if TYPE_CHECKING:  # it loads the library of tokens, which header mode has no use for
+    from catalog_server.access.tokens import Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +53,8 @@ class Services:
     tenancy_mode: str
     namespaces: Sequence[str]
     response_cache_bytes: int
-    honours_role_header: bool
+    trust: HeaderTrust | Tokens
+    """Whom to believe who a caller is."""
     authorization_mode: str
     authorizer: Authorizer
     control: SourceControl

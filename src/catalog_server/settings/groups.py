@@ -229,29 +229,36 @@ class Authorization:
 class Authentication:
     """Who the caller is."""
 
-    mode: Literal["header", "jwt"] = later(
-        "CATALOG_AUTH_MODE", "header", choice("header", "jwt"), "Where the role of a caller comes from."
+    mode: Literal["header", "jwt"] = active(
+        "CATALOG_AUTH_MODE", "header", choice("header", "jwt"), "Where callers are known from."
     )
-    """`header` (X-User-Role) can be forged: for development, or behind a proxy that sets it. Until `jwt` is there,
-    asking for it stops the start."""
-    allow_header: bool = active("CATALOG_ALLOW_HEADER_AUTH", "false", BOOLEAN, "Header mode beyond loopback.")
-    """Off: a forgeable role on a reachable port has to be asked for."""
-    trusted_proxies: tuple[Network, ...] = later(
-        "CATALOG_TRUSTED_PROXIES", "", NETWORKS, "Peers whose X-Remote-* count."
+    """`header`: from a proxy before the server that sets X-Remote-User. `jwt`: from bearer tokens, and nothing else."""
+    allow_header: bool = active("CATALOG_ALLOW_HEADER_AUTH", "false", BOOLEAN, "Role header beyond loopback.")
+    """Off: a forgeable role (X-User-Role) on a reachable port has to be asked for."""
+    trusted_proxies: tuple[Network, ...] = active(
+        "CATALOG_TRUSTED_PROXIES", "", NETWORKS, "Peers whose X-Remote-* and X-User-* count."
     )
-    """Empty: nobody, because anybody can send the headers."""
-    jwt_role_claim: str = later("CATALOG_JWT_ROLE_CLAIM", "role", CLAIM, "Claim that holds the role.")
-    """A dotted path reaches into objects, for example `realm_access.roles`."""
-    jwt_operator_value: str = later("CATALOG_JWT_OPERATOR_VALUE", "operator", TEXT, "Claim value of an operator.")
+    """Unset: of everybody, with a warning at start where others than this machine can connect."""
+    jwt_role_claim: str = active("CATALOG_JWT_ROLE_CLAIM", "role", CLAIM, "Claim that holds the role.")
+    """Text or a list of texts. A dotted path reaches into objects, for example `realm_access.roles`."""
+    jwt_operator_value: str = active("CATALOG_JWT_OPERATOR_VALUE", "operator", TEXT, "Claim value of an operator.")
     """Compared without regard to case."""
-    jwt_public_key_path: Path | None = later("CATALOG_JWT_PUBLIC_KEY_PATH", "", OPTIONAL_PATH, "RSA public key (PEM).")
-    """Required in `jwt` mode, unless unverified tokens are allowed."""
-    jwt_issuer: str = later("CATALOG_JWT_ISSUER", "", TEXT, "Expected `iss` of a token.")
+    jwt_groups_claim: str = active("CATALOG_JWT_GROUPS_CLAIM", "groups", CLAIM, "Claim that holds the groups.")
+    """Text or a list of texts; a path as for the role."""
+    jwt_public_key_path: Path | None = active("CATALOG_JWT_PUBLIC_KEY_PATH", "", OPTIONAL_PATH, "Public key (PEM).")
+    """RSA for RS256, RS384 and RS512, or EC for ES256 and ES384. Read again every 5 minutes. In `jwt` mode this or
+    CATALOG_JWT_JWKS is required, unless unverified tokens are allowed."""
+    jwt_jwks: str = active("CATALOG_JWT_JWKS", "", TEXT, "JSON Web Key Set: a file, or an https:// URL.")
+    """RS256 to RS512, PS256 to PS512, ES256, ES384. Read again every 5 minutes, and when a token names a key that is
+    not in it; one that cannot be had keeps the last good one."""
+    jwt_issuer: str = active("CATALOG_JWT_ISSUER", "", TEXT, "Expected `iss` of a token.")
     """Empty: not checked."""
-    jwt_audience: str = later("CATALOG_JWT_AUDIENCE", "", TEXT, "Expected `aud` of a token.")
-    """Empty: not checked."""
-    jwt_allow_unverified: bool = later("CATALOG_JWT_ALLOW_UNVERIFIED", "false", BOOLEAN, "Accept tokens without a key.")
-    """Off: only right behind a proxy that has verified the token already."""
+    jwt_audience: str = active("CATALOG_JWT_AUDIENCE", "", TEXT, "Expected `aud` of a token.")
+    """Empty: not checked, so that a token that the issuer made for another service counts here, too."""
+    jwt_allow_unverified: bool = active(
+        "CATALOG_JWT_ALLOW_UNVERIFIED", "false", BOOLEAN, "Accept tokens without a key."
+    )
+    """Off: only right behind a proxy that has verified the token already. With a key it changes nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -138,16 +138,20 @@ def _check_lease(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
 
 def _check_jwt(values: Mapping[str, Any]) -> None:
     """Without a key every token would be believed, so that has to be asked for (spec http-api.md 5)."""
-    jwt = values["authentication.mode"] == "jwt"
-    if (
-        jwt
-        and values["authentication.jwt_public_key_path"] is None
-        and not values["authentication.jwt_allow_unverified"]
-    ):
+    if values["authentication.mode"] != "jwt":
+        return
+    has_pem = values["authentication.jwt_public_key_path"] is not None
+    has_jwks = bool(values["authentication.jwt_jwks"])
+    if has_pem and has_jwks:
+        raise SettingsError(
+            "CATALOG_JWT_JWKS",
+            "contradicts CATALOG_JWT_PUBLIC_KEY_PATH; set one of them, a key set can hold several keys",
+        )
+    if not (has_pem or has_jwks or values["authentication.jwt_allow_unverified"]):
         raise SettingsError(
             "CATALOG_AUTH_MODE",
-            "'jwt' needs a key; set CATALOG_JWT_PUBLIC_KEY_PATH, or CATALOG_JWT_ALLOW_UNVERIFIED=true behind a proxy"
-            " that verifies tokens",
+            "'jwt' needs a key; set CATALOG_JWT_PUBLIC_KEY_PATH or CATALOG_JWT_JWKS, or"
+            " CATALOG_JWT_ALLOW_UNVERIFIED=true behind a proxy that verifies tokens",
         )
 
 

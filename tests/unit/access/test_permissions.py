@@ -1,4 +1,4 @@
-"""Permissions and principals as values."""
+"""Permissions as values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 
 from catalog_server.access import permissions
 from catalog_server.access.permissions import Permission
-from catalog_server.access.principal import ANONYMOUS, Principal
 
 ALL = [one for one in vars(permissions).values() if isinstance(one, Permission)]
 
@@ -18,9 +17,3 @@ def test_only_get_and_list_are_reads(one: Permission) -> None:
 
 def test_permission_is_shown_as_resource_and_verb() -> None:
     assert str(permissions.CREATE_SOURCES) == "catalogsources/create"
-
-
-def test_who_is_called_anonymous_is_nobody() -> None:
-    assert ANONYMOUS.is_anonymous
-    assert Principal("anonymous", ("staff",)).is_anonymous
-    assert not Principal("ann").is_anonymous

@@ -90,7 +90,14 @@ class TestCrossChecks:
         with pytest.raises(SettingsError, match="CATALOG_JWT_PUBLIC_KEY_PATH"):
             read(CATALOG_AUTH_MODE="jwt")
         assert read(CATALOG_AUTH_MODE="jwt", CATALOG_JWT_PUBLIC_KEY_PATH="/k.pem").authentication.mode == "jwt"
+        assert read(CATALOG_AUTH_MODE="jwt", CATALOG_JWT_JWKS="https://i/keys").authentication.mode == "jwt"
         assert read(CATALOG_AUTH_MODE="jwt", CATALOG_JWT_ALLOW_UNVERIFIED="on").authentication.mode == "jwt"
+
+    def test_jwt_has_its_keys_from_one_place(self) -> None:
+        both = {"CATALOG_JWT_PUBLIC_KEY_PATH": "/k.pem", "CATALOG_JWT_JWKS": "https://i/keys"}
+        with pytest.raises(SettingsError, match=r"^CATALOG_JWT_JWKS: contradicts CATALOG_JWT_PUBLIC_KEY_PATH"):
+            read(CATALOG_AUTH_MODE="jwt", **both)
+        assert read(**both).authentication.mode == "header"
 
 
 class TestFlags:

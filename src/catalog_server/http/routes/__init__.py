@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from catalog_server.access.proxy import HeaderTrust
 from catalog_server.http.router import Route
 from catalog_server.http.routes.actions import action_routes
 from catalog_server.http.routes.assets import asset_routes
@@ -36,5 +37,10 @@ def build_routes(services: Services) -> list[Route]:
         if plugin.kind.slashes_in_names:
             routes += model_routes(services, plugin)
     routes += home_routes(services)
-    multi_tenant, reviewed = services.tenancy_mode != "single", services.authorization_mode == "sar"
-    return [*routes, *spec_routes(routes, multi_tenant=multi_tenant, reviewed=reviewed)]
+    spec = spec_routes(
+        routes,
+        multi_tenant=services.tenancy_mode != "single",
+        reviewed=services.authorization_mode == "sar",
+        takes_tokens=not isinstance(services.trust, HeaderTrust),
+    )
+    return [*routes, *spec]

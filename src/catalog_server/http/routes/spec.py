@@ -9,12 +9,14 @@ from catalog_server.http.openapi import build_document
 from catalog_server.http.router import Operation, Route
 
 
-def spec_routes(routes: Sequence[Route], *, multi_tenant: bool, reviewed: bool) -> list[Route]:
+def spec_routes(routes: Sequence[Route], *, multi_tenant: bool, reviewed: bool, takes_tokens: bool) -> list[Route]:
     built: list[Response] = []
 
     def get_document(request: Request) -> Response:
         if not built:
-            document = build_document([*routes, route], multi_tenant=multi_tenant, reviewed=reviewed)
+            document = build_document(
+                [*routes, route], multi_tenant=multi_tenant, reviewed=reviewed, takes_tokens=takes_tokens
+            )
             built.append(json_response(document))
         return built[0]
 
