@@ -255,9 +255,7 @@ class Authentication:
     """Empty: not checked."""
     jwt_audience: str = active("CATALOG_JWT_AUDIENCE", "", TEXT, "Expected `aud` of a token.")
     """Empty: not checked, so that a token that the issuer made for another service counts here, too."""
-    jwt_allow_unverified: bool = active(
-        "CATALOG_JWT_ALLOW_UNVERIFIED", "false", BOOLEAN, "Accept tokens without a key."
-    )
+    jwt_allow_unverified: bool = active("CATALOG_JWT_ALLOW_UNVERIFIED", "false", BOOLEAN, "Take tokens without a key.")
     """Off: only right behind a proxy that has verified the token already. With a key it changes nothing."""
 
 

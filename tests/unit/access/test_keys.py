@@ -49,6 +49,7 @@ class TestPEM:
             (ec.generate_private_key(ec.SECP256K1()).public_key().public_bytes(*PUBLIC), "neither RSA nor EC"),
             (ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(*PUBLIC), "neither RSA nor EC"),
         ],
+        ids=range(8),  # keys are others in each process of a run
     )
     def test_what_is_no_such_key_is_refused(self, data: bytes, problem: str) -> None:
         with pytest.raises(Invalid, match=problem) as caught:

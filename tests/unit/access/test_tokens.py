@@ -204,7 +204,11 @@ class TestSignature:
             for signature in (b"", b"x"):
                 rejection(tokens(), hand_made({"alg": algorithm, "typ": "JWT"}, claims_of(), signature))
 
-    @pytest.mark.parametrize("secret", [RSA.pem, RSA.pem.strip(), b"", json.dumps(RSA.jwk()).encode()])
+    @pytest.mark.parametrize(
+        "secret",
+        [RSA.pem, RSA.pem.strip(), b"", json.dumps(RSA.jwk()).encode()],
+        ids=["PEM", "PEM without an end of line", "nothing", "JWK"],
+    )
     def test_public_key_is_no_shared_secret(self, secret: bytes) -> None:
         """HS256, signed with what everybody may know."""
         for data in (None, key_set(RSA.jwk()), key_set(RSA.jwk(alg=None))):
@@ -296,7 +300,7 @@ VALUES = (
 
 
 class TestGarbage:
-    @pytest.mark.parametrize("token", GARBAGE)
+    @pytest.mark.parametrize("token", GARBAGE, ids=range(len(GARBAGE)))  # times are others in each process of a run
     def test_garbage_is_rejected_with_a_reason_that_does_not_repeat_it(self, token: str) -> None:
         for reader in (tokens(), tokens(key_set(RSA.jwk())), unverified()):
             assert len(rejection(reader, token)) < 100
