@@ -18,8 +18,9 @@ from catalog_server.errors import Invalid
 from catalog_server.http.messages import Header, Request, json_response
 from catalog_server.http.middleware.identity import identity
 from catalog_server.http.router import Operation, Route
-from tests.http.client import check_error
+from tests.http.client import SKILLS, check_error
 from tests.http.operator import JOBS, MANAGEMENT, Operator, operating
+from tests.http.reviewed import reviewing
 from tests.server import SAMPLE, RunningServer, run_to_end, running
 
 EVERYBODY = HeaderTrust(peers=None, honours_role=True, honours_principal=True)
@@ -150,6 +151,23 @@ class TestAnswers:
             *("POST", f"{MANAGEMENT}/refresh/other"), headers={"X-User-Role": "operator", "X-User-Principal": "paula"}
         )
         assert operator.ok("GET", f"{JOBS}/{response.json()['jobId']}")["requestedBy"] == "paula"
+
+
+def test_review_is_told_of_all_groups_and_further_attributes(tmp_path: Path) -> None:
+    lines = [
+        ("X-Remote-User", "ann"),
+        ("X-Remote-Group", "b, a"),
+        ("X-Remote-Group", "c"),
+        ("X-Remote-Extra-Team", "x"),
+    ]
+    with reviewing(tmp_path) as reviewed:
+        reviewed.allow("assets/list")
+        assert reviewed.client.get(SKILLS, headers=lines).status_code == 200
+        (spec,) = reviewed.cluster.reviews
+        assert {"a", "b", "c"} <= set(spec["groups"])
+        assert spec["extra"] == {"team": ["x"]}
+        # A name that only development goes by is no user where the cluster decides.
+        assert reviewed.client.get(SKILLS, headers={"X-User-Principal": "ann"}).status_code == 401
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from catalog_server.http.middleware.identity import identity
 from catalog_server.http.router import Operation, Route
 from tests.http.client import SKILLS, check_error
 from tests.http.operator import JOBS, MANAGEMENT, Operator, operating
+from tests.http.reviewed import reviewing
 from tests.issuers import Issuer, KeyServer, claims_of, hand_made, key_set
 from tests.server import SAMPLE, RunningServer, run_to_end, running, wait_until
 
@@ -157,7 +158,8 @@ def test_document_of_header_mode_does_not(tmp_path: Path) -> None:
         (GET_ASSETS, False, False),
         (GET_ASSETS, True, True),
         (None, True, False),
-        (UNKNOWN, True, False),
+        (UNKNOWN, False, False),
+        (UNKNOWN, True, True),
     ],
 )
 def test_bad_token_is_refused_where_a_permission_is_needed(
@@ -179,6 +181,25 @@ def test_bad_token_is_refused_where_a_permission_is_needed(
     else:
         handle(request)
         assert seen == [ANONYMOUS]
+
+
+def test_review_is_told_of_whom_the_token_names_and_of_nobody_else(tmp_path: Path) -> None:
+    """Mode `sar` with tokens: one identity for both, and a bad token is a 401 also where one only reads."""
+    (tmp_path / "key.pem").write_bytes(ISSUER.pem)
+    env = {"CATALOG_AUTH_MODE": "jwt", "CATALOG_JWT_PUBLIC_KEY_PATH": str(tmp_path / "key.pem")}
+    with reviewing(tmp_path, **env) as reviewed:
+        reviewed.allow("assets/list")
+        assert reviewed.client.get(SKILLS, headers=FORGED).status_code == 401
+        for path in (SKILLS, "/nowhere"):
+            late = reviewed.client.get(path, headers={**FORGED, **bearer(ISSUER.token(exp=1))})
+            assert (late.status_code, late.headers["www-authenticate"]) == (401, CHALLENGE)
+        assert reviewed.cluster.reviews == []
+        good = ISSUER.token(groups=["staff"])
+        assert reviewed.client.get(SKILLS, headers={**FORGED, **bearer(good)}).status_code == 200
+        (spec,) = reviewed.cluster.reviews
+        assert spec["user"] == "ann"
+        assert "staff" in spec["groups"]
+        assert "system:masters" not in spec["groups"]
 
 
 @pytest.fixture

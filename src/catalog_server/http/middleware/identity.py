@@ -15,7 +15,6 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
-from catalog_server.access.permissions import UNKNOWN
 from catalog_server.access.principal import ANONYMOUS, LONGEST_USER, Principal, read_groups
 from catalog_server.access.proxy import HeaderTrust
 from catalog_server.access.rejections import KeyUnknown, TokenRejected
@@ -149,9 +148,7 @@ class _ByToken:
     def _reject(self, request: Request, error: TokenRejected | Unavailable) -> None:
         """Raises `error` where the route is guarded; elsewhere the caller stays anonymous."""
         route = request.route
-        if route is None or route.permission is None or route.permission is UNKNOWN:
-            return
-        if route.needs_operator or self._guards_reads:
+        if route is not None and (route.needs_operator or (self._guards_reads and route.permission is not None)):
             raise error
 
 
