@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog_server.bootstrap import build
-from catalog_server.http.openapi import build_document
+from catalog_server.http.openapi import Mode, build_document
 from catalog_server.settings import load
 from catalog_server.telemetry import AccessLog
 
@@ -74,7 +74,7 @@ def read_document() -> dict[str, Any]:
             load(["--listen=127.0.0.1:0", f"--sources={sources}"], {"CATALOG_DATA_DIR": folder}), AccessLog(True)
         )
         try:
-            return build_document(server.app.router.routes, multi_tenant=True, takes_tokens=True)
+            return build_document(server.app.router.routes, Mode(multi_tenant=True, takes_tokens=True))
         finally:
             server.close()
 
@@ -136,7 +136,7 @@ def _schema(schema: dict[str, Any]) -> str:
         return " or ".join(f"`{one}`" if one else "empty" for one in schema["enum"])
     limit = f", at most {schema['maxLength']} characters" if "maxLength" in schema else ""
     least = f", from {schema['minimum']}" if "minimum" in schema else ""
-    return f"{schema['type']}{limit}{least}"
+    return f"{schema.get('type', 'anything')}{limit}{least}"
 
 
 def _statuses(used: set[int]) -> str:

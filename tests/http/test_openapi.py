@@ -70,3 +70,19 @@ def test_references_resolve(document: dict[str, Any]) -> None:
     for reference in set(re.findall(r'"\$ref": ?"([^"]+)"', json.dumps(document))):
         assert reference.startswith("#/components/schemas/")
         assert reference.rpartition("/")[2] in document["components"]["schemas"]
+
+
+def test_links_lead_to_operations_that_are_there(document: dict[str, Any]) -> None:
+    parameters = {
+        one["operationId"]: {parameter["name"] for parameter in one.get("parameters", ())}
+        for _, _, one in operations(document)
+    }
+    links = [
+        link
+        for _, _, one in operations(document)
+        for response in one["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert len(links) > 50
+    for link in links:
+        assert set(link["parameters"]) <= parameters[link["operationId"]]

@@ -36,3 +36,10 @@ class Plugin:
     @property
     def list_path(self) -> str:
         return f"{self.base_path}/{self.kind.plural}"
+
+    @property
+    def entity_path(self) -> str:
+        """The template of one entity: names with slashes are told apart by their source first (spec plugins.md 1.1)."""
+        if self.kind.slashes_in_names:
+            return f"{self.base_path}/sources/{{source_id}}/{self.kind.plural}/{{name...}}"
+        return f"{self.list_path}/{{name}}"

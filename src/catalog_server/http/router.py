@@ -19,6 +19,17 @@ ErrorStyle = Literal["phrase", "text", "code"]
 
 
 @dataclass(frozen=True)
+class Link:
+    """Where to go with an answer: which of its values names what another route takes."""
+
+    status: int
+    method: str
+    template: str
+    parameters: Mapping[str, str]
+    """Parameter of the other route -> JSON pointer into this one's answer."""
+
+
+@dataclass(frozen=True)
 class Operation:
     """What the API document says about a route."""
 
@@ -31,6 +42,7 @@ class Operation:
     body: Mapping[str, Any] | None = None
     """Schema of the JSON body that the route takes."""
     content_type: str = "application/json"
+    links: tuple[Link, ...] = ()
     is_text_too: bool = False
     """Whether the client can have plain text instead."""
 

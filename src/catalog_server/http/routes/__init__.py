@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from catalog_server.access.proxy import HeaderTrust
+from catalog_server.http.openapi import Mode
 from catalog_server.http.router import Route
 from catalog_server.http.routes.actions import action_routes
 from catalog_server.http.routes.assets import asset_routes
@@ -37,10 +38,15 @@ def build_routes(services: Services) -> list[Route]:
         if plugin.kind.slashes_in_names:
             routes += model_routes(services, plugin)
     routes += home_routes(services)
-    spec = spec_routes(
-        routes,
+    return [*routes, *spec_routes(routes, _mode(services))]
+
+
+def _mode(services: Services) -> Mode:
+    is_reviewed = services.authorization_mode == "sar"
+    return Mode(
         multi_tenant=services.tenancy_mode != "single",
-        reviewed=services.authorization_mode == "sar",
+        # Where the cluster decides, it decides who may know of a namespace, too.
+        namespaces=() if is_reviewed else services.namespaces,
+        reviewed=is_reviewed,
         takes_tokens=not isinstance(services.trust, HeaderTrust),
     )
-    return [*routes, *spec]

@@ -15,7 +15,7 @@ from catalog_server.errors import Unavailable
 from catalog_server.http.assets import asset_list, asset_of
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import ListQueries, parse_choice
-from catalog_server.http.router import ErrorStyle, Operation, Route, decode_name
+from catalog_server.http.router import ErrorStyle, Link, Operation, Route, decode_name
 from catalog_server.http.routes.parameters import SOURCE_ID, VIEW, list_parameters
 from catalog_server.http.schemas import (
     ASSET_LIST_SCHEMA,
@@ -49,18 +49,14 @@ def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
         named = services.configuration.section(plugin).named_queries
         return json_response(filter_options(reader.index(request.scope, plugin), named))
 
+    version = version_of(services, plugin)
+    listed = viewed(page_schema(entity_schema(kind)), ASSET_LIST_SCHEMA)
     routes = [
         Route(
             plugin.list_path,
             list_entities,
-            Operation(
-                f"List {tag}",
-                tag,
-                list_parameters(kind.rules),
-                {200: viewed(page_schema(entity_schema(kind)), ASSET_LIST_SCHEMA)},
-                (400, 503),
-            ),
-            version=version_of(services, plugin),
+            Operation(f"List {tag}", tag, list_parameters(kind.rules), {200: listed}, (400, 503), links=_links(plugin)),
+            version=version,
             errors=style,
             permission=LIST_ASSETS,
         ),
@@ -68,12 +64,23 @@ def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
             f"{plugin.list_path}/filter_options",
             get_options,
             Operation(f"Values to filter {tag} by", tag, responses={200: options_schema()}, errors=(503,)),
-            version=version_of(services, plugin),
+            version=version,
             errors=style,
             permission=LIST_ASSETS,
         ),
     ]
     return routes if kind.slashes_in_names else [*routes, *_by_name(services, plugin)]
+
+
+def _links(plugin: Plugin) -> tuple[Link, ...]:
+    """From a list to its first entity."""
+    name = {"name": "/items/0/name"}
+    own = (
+        Link(200, "GET", plugin.entity_path, {**name, "source_id": "/items/0/source_id"})
+        if plugin.kind.slashes_in_names
+        else Link(200, "GET", plugin.entity_path, name)
+    )
+    return own, Link(200, "GET", f"{plugin.base_path}/management/entities/{{name...}}", name)
 
 
 def _by_name(services: Services, plugin: Plugin) -> list[Route]:
@@ -93,12 +100,8 @@ def _by_name(services: Services, plugin: Plugin) -> list[Route]:
         {200: viewed(entity_schema(kind), ASSET_SCHEMA)},
         (400, 404, 503),
     )
-    template = f"{plugin.list_path}/{{name}}"
-    routes = [
-        Route(
-            template, get_entity, operation, version=version_of(services, plugin), errors="text", permission=GET_ASSETS
-        )
-    ]
+    version = version_of(services, plugin)
+    routes = [Route(plugin.entity_path, get_entity, operation, version=version, errors="text", permission=GET_ASSETS)]
     return [*routes, _dependencies(services, plugin)] if services.links.has_links(plugin) else routes
 
 

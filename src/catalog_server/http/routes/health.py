@@ -32,7 +32,7 @@ _READY = {
 }
 
 
-_VERBOSE = parameter("verbose", "One line of text for each check, as Kubernetes tells it.", {"type": "string"})
+_VERBOSE = parameter("verbose", "One line of text for each check, as Kubernetes has it, whatever the value.", {})
 _NAMES = {"type": "array", "items": {"type": "string"}}
 _EXCLUDE = parameter("exclude", "A check to leave out; may be repeated.", _NAMES)
 _NO_STORE = ((b"cache-control", b"no-store"),)

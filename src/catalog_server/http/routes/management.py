@@ -40,7 +40,7 @@ from catalog_server.http.management_schemas import (
 )
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_flag
-from catalog_server.http.router import Operation, Route, decode_name
+from catalog_server.http.router import Link, Operation, Route, decode_name
 from catalog_server.http.routes.entities import check_loaded
 from catalog_server.http.routes.parameters import CONFIRM_REMOVAL
 from catalog_server.http.services import Services
@@ -99,7 +99,6 @@ def management_routes(services: Services, plugin: Plugin) -> list[Route]:
 
 def _source_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
     tag = plugin.display_name
-    listing = Operation(f"Configured sources of {tag}", tag, responses={200: SOURCE_LIST_SCHEMA}, errors=(503,))
     validation = Operation(
         f"Judge a source of {tag} without applying it",
         tag,
@@ -129,7 +128,7 @@ def _source_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
         errors=_CHANGE_ERRORS,
     )
     return [
-        Managed("GET", "/sources", endpoints.list_sources, listing, LIST_SOURCES, is_aliased=False),
+        Managed("GET", "/sources", endpoints.list_sources, _listing(plugin), LIST_SOURCES, is_aliased=False),
         Managed("POST", "/validate-source", endpoints.validate, validation, UPDATE_SOURCES),
         Managed("POST", "/sources/{source_id}:validate", endpoints.validate, validation, UPDATE_SOURCES),
         Managed("POST", "/apply-source", endpoints.apply, applying, CREATE_SOURCES),
@@ -137,6 +136,14 @@ def _source_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
         Managed("POST", "/sources/{source_id}/enable", endpoints.enable, enabling, UPDATE_SOURCES),
         Managed("DELETE", "/sources/{source_id}", endpoints.delete, deleting, DELETE_SOURCES),
     ]
+
+
+def _listing(plugin: Plugin) -> Operation:
+    one, source_id = f"{plugin.base_path}/management/sources/{{source_id}}", {"source_id": "/sources/0/id"}
+    ends = (("GET", "/revisions"), ("POST", ":validate"), ("POST", "/enable"), ("POST", "/refresh"))
+    links = tuple(Link(200, method, f"{one}{end}", source_id) for method, end in ends)
+    tag = plugin.display_name
+    return Operation(f"Configured sources of {tag}", tag, (), {200: SOURCE_LIST_SCHEMA}, (503,), links=links)
 
 
 def _revision_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:

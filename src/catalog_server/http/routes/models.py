@@ -37,7 +37,7 @@ _TYPE_PARAMETERS = ("artifactType", "artifact_type")
 
 def model_routes(services: Services, plugin: Plugin) -> list[Route]:
     kind, tag = plugin.kind, plugin.display_name
-    base = f"{plugin.base_path}/sources/{{source_id}}/{kind.plural}/{{name...}}"
+    base = plugin.entity_path
 
     def get_entity(request: Request) -> Response:
         check_loaded(services)

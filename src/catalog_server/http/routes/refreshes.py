@@ -21,7 +21,7 @@ from catalog_server.http.management_schemas import (
 )
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_choice, parse_flag, parse_lenient_size, parse_text, parse_token
-from catalog_server.http.router import Operation, Route, decode_name
+from catalog_server.http.router import Link, Operation, Route, decode_name
 from catalog_server.http.routes.entities import check_loaded
 from catalog_server.http.routes.management import Managed, mount
 from catalog_server.http.routes.parameters import CONFIRM_REMOVAL, PAGE_TOKEN, choice_parameter, parameter
@@ -44,6 +44,23 @@ _LIST_PARAMETERS = (
     parameter("pageSize", "Jobs per page; 20 by default, at most 100.", {"type": "string"}),
     PAGE_TOKEN,
 )
+
+
+def _job_links(status: int, pointer: str) -> tuple[Link, ...]:
+    job = f"{JOBS}/{{job_id}}"
+    return Link(status, "GET", job, {"job_id": pointer}), Link(status, "POST", f"{job}:cancel", {"job_id": pointer})
+
+
+_LISTING = Operation(
+    "List refresh jobs, newest first",
+    "jobs",
+    _LIST_PARAMETERS,
+    {200: JOB_LIST_SCHEMA},
+    (400, 503),
+    links=_job_links(200, "/jobs/0/id"),
+)
+_GETTING = Operation("Get one refresh job", "jobs", responses={200: JOB_SCHEMA}, errors=(404, 503))
+_CANCELING = Operation("Cancel a refresh job", "jobs", responses={200: CANCELED_SCHEMA}, errors=(404, 409, 503))
 
 
 def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
@@ -72,10 +89,7 @@ def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
         document = await asyncio.to_thread(_diagnose, services, plugin, request.scope, with_paths=with_paths)
         return json_response(document)
 
-    responses = {202: QUEUED_SCHEMA} if services.queue is not None else {200: REFRESH_SCHEMA}
-    refreshing = Operation(
-        f"Refresh sources of {tag}", tag, (CONFIRM_REMOVAL,), responses, errors=(400, 404, 409, 429, 503)
-    )
+    refreshing = _refreshing(tag, is_queued=services.queue is not None)
     diagnosing = Operation(f"How the sources of {tag} fare", tag, responses={200: DIAGNOSTICS_SCHEMA})
     return mount(
         plugin,
@@ -86,6 +100,13 @@ def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
             Managed("GET", "/diagnostics", diagnose, diagnosing, GET_SOURCES),
         ],
     )
+
+
+def _refreshing(tag: str, *, is_queued: bool) -> Operation:
+    responses = {202: QUEUED_SCHEMA} if is_queued else {200: REFRESH_SCHEMA}
+    links = _job_links(202, "/jobId") if is_queued else ()
+    errors = (400, 404, 409, 429, 503)
+    return Operation(f"Refresh sources of {tag}", tag, (CONFIRM_REMOVAL,), responses, errors, links=links)
 
 
 def _diagnose(services: Services, plugin: Plugin, scope: Scope, *, with_paths: bool) -> dict[str, Any]:
@@ -145,28 +166,25 @@ def job_routes(services: Services) -> list[Route]:
         status = "canceled" if job.state is JobState.CANCELED else "canceling"
         return json_response({"status": status, "jobId": job.id})
 
-    listing = Operation("List refresh jobs, newest first", "jobs", _LIST_PARAMETERS, {200: JOB_LIST_SCHEMA}, (400, 503))
-    getting = Operation("Get one refresh job", "jobs", responses={200: JOB_SCHEMA}, errors=(404, 503))
-    canceling = Operation("Cancel a refresh job", "jobs", responses={200: CANCELED_SCHEMA}, errors=(404, 409, 503))
     return [
         Route(
             JOBS,
             list_jobs,
-            listing,
+            _LISTING,
             errors="text",
             permission=LIST_JOBS,
         ),
         Route(
             f"{JOBS}/{{job_id}}",
             get_job,
-            getting,
+            _GETTING,
             errors="text",
             permission=GET_JOBS,
         ),
         Route(
             f"{JOBS}/{{job_id}}:cancel",
             cancel_job,
-            canceling,
+            _CANCELING,
             method="POST",
             errors="text",
             permission=CREATE_JOBS,

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from catalog_server.http.messages import Request, Response, json_response
-from catalog_server.http.openapi import build_document
+from catalog_server.http.openapi import Mode, build_document
 from catalog_server.http.router import Operation, Route
 
 
-def spec_routes(routes: Sequence[Route], *, multi_tenant: bool, reviewed: bool, takes_tokens: bool) -> list[Route]:
+def spec_routes(routes: Sequence[Route], mode: Mode) -> list[Route]:
     built: list[Response] = []
 
     def get_document(request: Request) -> Response:
         if not built:
-            document = build_document(
-                [*routes, route], multi_tenant=multi_tenant, reviewed=reviewed, takes_tokens=takes_tokens
-            )
-            built.append(json_response(document))
+            built.append(json_response(build_document([*routes, route], mode)))
         return built[0]
 
     operation = Operation("This document", "home", responses={200: {"type": "object", "required": ["openapi"]}})
