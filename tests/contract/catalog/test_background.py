@@ -35,6 +35,7 @@ def in_background(site: Site, *, watch_files: bool) -> Iterator[None]:
             fetcher=site.fetcher,
             ask=site.refreshes.schedule,
         ),
+        trail=site.trail,
         workers=None,
         prepare_schema=partial(migrate, site.engine),
         watch_files=watch_files,
