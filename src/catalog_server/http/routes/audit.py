@@ -30,6 +30,7 @@ EXPORT: Final = f"{EVENTS}:export"
 NDJSON: Final = "application/x-ndjson"
 _SIZE, _MAX_SIZE, _EXPORT_SIZE = 20, 100, 1000
 _WORD = {"type": "string", "maxLength": 1024}
+_MOMENT = {"anyOf": [{"type": "string", "format": "date-time"}, {"enum": [""]}]}
 _FILTERS = (
     parameter("actor", "Who did it.", _WORD),
     parameter("plugin", "Name of a plugin.", _WORD),
@@ -38,8 +39,8 @@ _FILTERS = (
     choice_parameter("outcome", "What came of it.", *OUTCOMES),
     parameter("correlationId", "What the client sent as `X-Correlation-ID`, else the id of the request.", _WORD),
     parameter("resourceId", "One of the ids of what was touched: a source, an entity or a job.", _WORD),
-    parameter("since", "Not before this time (RFC 3339).", {"type": "string"}),
-    parameter("until", "Before this time (RFC 3339).", {"type": "string"}),
+    parameter("since", "Not before this time (RFC 3339).", _MOMENT),
+    parameter("until", "Before this time (RFC 3339).", _MOMENT),
 )
 
 
