@@ -117,7 +117,7 @@ def parse_time(request: Request, name: str) -> int | None:
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
+        moment = datetime.fromisoformat(text.upper()) if _TIME.fullmatch(text) else None
     except ValueError:
         moment = None
     if moment is None:
