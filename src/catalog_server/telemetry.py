@@ -57,11 +57,11 @@ def _json(value: Any) -> str:
         encoded = msgspec.json.encode(value, enc_hook=str)
     except UnicodeEncodeError:  # half characters, out of a file name for example
         encoded = json.dumps(value, default=str).encode()
-    return _escape_json(encoded)
+    return escape_json(encoded)
 
 
-def _escape_json(encoded: bytes) -> str:
-    """JSON is printable but for the characters from DEL on, which may stand in its texts as they are."""
+def escape_json(encoded: bytes) -> str:
+    """One or more lines of JSON as printable text: what is not printable from DEL on may stand in JSON as it is."""
     text = encoded.decode()
     if encoded.isascii() and b"\x7f" not in encoded:
         return text
@@ -140,7 +140,7 @@ class AccessLog:
         lines, self._lines = self._lines, []
         if not lines:
             return
-        rendered = _escape_json(self._encode_lines(lines)) if self._is_json else "".join(map(_text, lines))
+        rendered = escape_json(self._encode_lines(lines)) if self._is_json else "".join(map(_text, lines))
         self._stream.write(rendered)
         self._stream.flush()
 

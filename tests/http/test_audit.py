@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -436,7 +438,11 @@ def count_commits(operator: Operator) -> list[object]:
     return found
 
 
-def test_the_answer_of_the_export_can_be_read_line_by_line(operator: Operator) -> None:
+@pytest.mark.parametrize("text", ["\n", "\x1b[2J", "\x7f", "\x85", "\u2028", "\u202e"], ids=ascii)
+def test_a_line_of_the_export_cannot_be_forged(operator: Operator, text: str) -> None:
+    name = f'a{text}{{"id":"forged"}}'
+    operator.ask("POST", f"{MANAGEMENT}/entities/{quote(name)}:action", TAG)
     response: httpx.Response = operator.ask("GET", f"{EVENTS}:export")
-    assert (response.status_code, response.text) == (200, "")
-    assert response.headers["content-type"] == "application/x-ndjson"
+    (line,) = response.text.splitlines()
+    assert line.isprintable()
+    assert json.loads(line)["resourceIds"] == [name]

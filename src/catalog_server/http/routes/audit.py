@@ -24,6 +24,7 @@ from catalog_server.http.router import Operation, Route, decode_name
 from catalog_server.http.routes.parameters import PAGE_TOKEN, choice_parameter, parameter
 from catalog_server.http.services import Services
 from catalog_server.query.tokens import binding_of, decode_token, encode_token
+from catalog_server.telemetry import escape_json
 
 EVENTS: Final = "/api/audit/v1alpha1/events"
 EXPORT: Final = f"{EVENTS}:export"
@@ -92,7 +93,8 @@ def _export_events(trail: Trail, request: Request) -> Response:
     page, token = _page(trail, request, _filter(request), _EXPORT_SIZE)
     lines = msgspec.json.Encoder().encode_lines([event_document(event) for event in page.events])
     headers = (_link(request, token),) if token else ()
-    return Response(200, lines, headers, NDJSON.encode())
+    # As in the log: nothing that a client has sent is a line end for whoever reads this, or steers a terminal.
+    return Response(200, escape_json(lines).encode(), headers, NDJSON.encode())
 
 
 def _link(request: Request, token: str) -> Header:
