@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from catalog_server.http.router import READS, Route
+from tests.fake_kubernetes import serve_cluster
 from tests.http.operator import BASE, JOBS, MANAGEMENT, SKILLS, Operator, operating
 
 EVENTS = "/api/audit/v1alpha1/events"
@@ -247,6 +248,24 @@ def test_a_request_that_tenancy_refuses(tmp_path: Path, change: Change, namespac
         assert found["outcome"] == ("denied" if status == 403 else "failure")
         assert found["actionVerb"] == change.verb
         assert "namespace" in found["reason"]
+
+
+@each_change
+def test_a_request_that_authorization_refuses(tmp_path: Path, change: Change) -> None:
+    """In mode `sar`: 401 without a user, 403 with the permission that was missing."""
+    with serve_cluster() as (cluster, url):
+        cluster.tokens.add("")
+        cluster.allows = lambda spec: spec["resourceAttributes"]["resource"] == "audit"
+        with operating(tmp_path, CATALOG_AUTHZ_MODE="sar", CATALOG_KUBERNETES_URL=url) as operator:
+            for status, headers in ((401, {}), (403, {"X-Remote-User": "vera"})):
+                assert operator.client.request(change.method, path_of(change), headers=headers).status_code == status
+            denied, unknown = events(operator)
+            assert operator.ask("POST", "/nowhere").status_code in (403, 404)
+            assert len(events(operator)) == 2
+    assert (unknown["actor"], unknown["outcome"], unknown["statusCode"]) == ("anonymous", "failure", 401)
+    assert (denied["actor"], denied["outcome"], denied["statusCode"]) == ("vera", "denied", 403)
+    assert denied["reason"].startswith("insufficient permissions for ")
+    assert {denied["actionVerb"], unknown["actionVerb"]} == {change.verb}
 
 
 def test_events_are_those_of_the_namespace(tmp_path: Path) -> None:
