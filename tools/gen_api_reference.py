@@ -51,7 +51,7 @@ _MEANINGS = {
     " `jwt`) is malformed, expired or signed by somebody else.",
     403: "The route is for operators, the namespace is not one that this server serves, or the cluster denies the"
     " permission that the message names (mode `sar`).",
-    404: "There is no such path, entity, source, job or plugin.",
+    404: "There is no such path, entity, source, job, audit event or plugin.",
     405: "The path exists and does not take this method. `Allow` lists those that it takes.",
     409: "The change contradicts the present state: somebody else changed it, or it is not possible now.",
     413: "The body is longer than its limit.",

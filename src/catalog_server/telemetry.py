@@ -1,14 +1,16 @@
 """Logs: set-up of structlog, and the access log with one line per request.
 
-Readable lines on a terminal, JSON elsewhere. Values are escaped by the renderer, so that a line cannot be forged by
-what a client sends.
+Readable lines on a terminal, JSON elsewhere. A line cannot be forged by what a client sends: whatever is not printable
+is escaped, in both forms: line ends of any kind, what steers a terminal, what turns the direction of writing.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -23,20 +25,18 @@ _FLUSH_LINES = 256
 def set_up_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stdout) -> bool:
     """Configure the process's logs; return whether they are JSON."""
     is_json = log_format == "json" or (log_format == "auto" and not stream.isatty())
-    renderer: Any = (
-        structlog.processors.JSONRenderer(
-            serializer=lambda value, **_: msgspec.json.encode(value, enc_hook=str).decode()
-        )
+    renderers: list[Any] = (
+        [structlog.processors.JSONRenderer(serializer=lambda value, **_: _json(value))]
         if is_json
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        else [_make_printable, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info if is_json else structlog.processors.StackInfoRenderer(),
-            renderer,
+            structlog.processors.format_exc_info,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(stream),
@@ -45,6 +45,49 @@ def set_up_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stdou
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
     return is_json
+
+
+_UNPRINTABLE = re.compile("[^\x20-\x7e]")
+_TRACE_MARGIN = "  | "
+
+
+def _json(value: Any) -> str:
+    """One line of JSON."""
+    try:
+        encoded = msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:  # half characters, out of a file name for example
+        encoded = json.dumps(value, default=str).encode()
+    return escape_json(encoded)
+
+
+def escape_json(encoded: bytes) -> str:
+    """One or more lines of JSON as printable text: what is not printable from DEL on may stand in JSON as it is."""
+    text = encoded.decode()
+    if encoded.isascii() and b"\x7f" not in encoded:
+        return text
+    return _UNPRINTABLE.sub(lambda found: found[0] if _is_kept(found[0]) else json.dumps(found[0])[1:-1], text)
+
+
+def _is_kept(character: str) -> bool:
+    return character.isprintable() or character == "\n"  # JSON has no line end inside of a text: this one is ours
+
+
+def _printable(text: str) -> str:
+    """The same text, with escapes in place of what is not printable."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def _make_printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """For readable lines: each value on one line. A traceback has a margin, so none of its lines passes for ours."""
+    for name, value in event.items():
+        if name == "exception":
+            lines = [_TRACE_MARGIN + _printable(line) for line in str(value).split("\n")]
+            event[name] = "\n".join(lines)
+        else:
+            event[name] = value if value is None else _printable(value if isinstance(value, str) else repr(value))
+    return event
 
 
 class _Forward(logging.Handler):
@@ -97,16 +140,17 @@ class AccessLog:
         lines, self._lines = self._lines, []
         if not lines:
             return
-        rendered = self._encode_lines(lines).decode() if self._is_json else "".join(map(_text, lines))
+        rendered = escape_json(self._encode_lines(lines)) if self._is_json else "".join(map(_text, lines))
         self._stream.write(rendered)
         self._stream.flush()
 
 
 def _text(line: AccessLine) -> str:
-    return (
+    shown = (
         f"{line.timestamp} {line.method} {line.path} {line.status} {line.duration_ms:.1f}ms {line.bytes}B"
-        f" ns={line.namespace} id={line.request_id}\n"
+        f" ns={line.namespace} id={line.request_id}"
     )
+    return f"{_printable(shown)}\n"
 
 
 class Clock:

@@ -37,6 +37,9 @@ GET     /api/assets/{kind}/{name}                   assets/get
 GET     /api/jobs/v1alpha1/refresh                  jobs/list
 GET     /api/jobs/v1alpha1/refresh/{job_id}         jobs/get
 POST    /api/jobs/v1alpha1/refresh/{job_id}:cancel  jobs/create
+GET     /api/audit/v1alpha1/events                  audit/list
+GET     /api/audit/v1alpha1/events:export           audit/list
+GET     /api/audit/v1alpha1/events/{event_id}       audit/get
 GET     {B}/{P}                                     assets/list
 GET     {B}/{P}/filter_options                      assets/list
 GET     {B}/{P}/{name}                              assets/get

@@ -7,11 +7,19 @@ from urllib.parse import unquote
 import pytest
 
 from catalog_server.http.messages import Request, Response
-from catalog_server.http.router import Operation, Route, Router, decode_name
+from catalog_server.http.router import READS, Audited, Operation, Route, Router, decode_name
 
 
 def route(template: str, method: str = "GET") -> Route:
-    return Route(template, lambda request: Response(200, template.encode()), Operation("", ""), method, permission=None)
+    audited = None if method in READS else Audited("change", "things")
+    return Route(
+        template,
+        lambda request: Response(200, template.encode()),
+        Operation("", ""),
+        method,
+        permission=None,
+        audited=audited,
+    )
 
 
 def request(path: str, method: str = "GET") -> Request:

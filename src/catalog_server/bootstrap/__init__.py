@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from catalog_server.access.authorizers import Authorizer, ReviewAuthorizer, RoleAuthorizer
 from catalog_server.access.decisions import Decisions
 from catalog_server.access.proxy import HeaderTrust
+from catalog_server.audit.spool import Spool
+from catalog_server.audit.trail import Trail
+from catalog_server.bootstrap.auditing import job_event
 from catalog_server.bootstrap.background import Background
 from catalog_server.bootstrap.cluster import open_cluster, open_decisions
 from catalog_server.bootstrap.identity import build_trust
@@ -116,14 +119,14 @@ class _Parts:
         self.is_shared = settings.tenancy.mode != "single"
         self.at_step = at_step
         self.health, self.configuration = Health(), Configuration()
-        self.statuses = Statuses(engine, registry)
+        self.statuses, self.trail = Statuses(engine, registry), self._trail()
         self.indexes = Indexes(registry, settings.paths.data_dir / "spool")
         self.follower = Follower(engine, registry, self.indexes)
         self.links = Links(registry, self.indexes)
         self.refresher = self._refresher()
         self.loader = self._loader()
         self.health.watch_plugins(self.loader.healthy)
-        self.queue = Queue(engine, JobLimits.of(settings.jobs)) if settings.jobs.enabled else None
+        self.queue = self._queue() if settings.jobs.enabled else None
         self.refreshes = Refreshes(
             registry=registry,
             configuration=self.configuration,
@@ -138,6 +141,16 @@ class _Parts:
             statuses=self.statuses,
             fetcher=fetcher,
             ask=self.refreshes.schedule,
+        )
+
+    def _trail(self) -> Trail:
+        return Trail(self.engine, Spool(self.settings.paths.data_dir / "audit"), self.settings.audit)
+
+    def _queue(self) -> Queue:
+        return Queue(
+            self.engine,
+            JobLimits.of(self.settings.jobs),
+            ended=lambda connection, job: self.trail.add(connection, job_event(job)),
         )
 
     def _refresher(self) -> Refresher:
@@ -185,6 +198,7 @@ class _Parts:
             statuses=self.statuses,
             links=self.links,
             schedule=self.schedule,
+            trail=self.trail,
             workers=workers,
             prepare_schema=schema_step(self.settings, self.engine),
             keys=None if isinstance(trust, HeaderTrust) else trust.keys,
@@ -234,6 +248,7 @@ class _Parts:
             loader=self.loader,
             fetcher=self.fetcher,
             overlays=Overlays(self.engine, self.follower.catch_up),
+            trail=self.trail,
             queue=self.queue,
         )
 

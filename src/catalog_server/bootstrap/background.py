@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from catalog_server.audit.trail import Trail
 from catalog_server.bootstrap.watching import watch
 from catalog_server.catalog.follower import Follower, follow_until
 from catalog_server.catalog.links import Links
@@ -36,6 +37,9 @@ _RETRY_SECONDS = 1.0
 _JOIN_SECONDS = 5.0
 _JOB_GRACE_SECONDS = 10.0
 SCHEDULE_SECONDS = 0.5
+DRAIN_SECONDS = 1.0
+_FIRST_PRUNE_SECONDS = (30.0, 90.0)
+_PRUNE_SECONDS = 24 * 60 * 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +57,7 @@ class Background:
         statuses: Statuses,
         links: Links,
         schedule: Schedule,
+        trail: Trail,
         workers: Workers | None,
         prepare_schema: Callable[[], object],
         keys: KeyRing | None,
@@ -66,6 +71,7 @@ class Background:
         self._statuses = statuses
         self._links = links
         self._schedule = schedule
+        self._trail = trail
         self._workers = workers
         self._workers_started = False
         self._keys = keys
@@ -146,6 +152,7 @@ class Background:
         self._run("follow", self._follow)
         self._run("reconcile", self._reconcile)
         self._run("schedule", self._follow_schedule)
+        self._run("audit", self._tend_audit)
         if self._workers is not None:
             self._workers.start()
             self._workers_started = True
@@ -197,6 +204,25 @@ class Background:
                 self._schedule.run()
             except CatalogError as error:  # the database is down, or a source was deleted a moment ago
                 log.debug("cannot ask for scheduled refreshes", reason=error.message)
+
+    def _tend_audit(self) -> None:
+        """Bring what was spooled into the database, and once a day forget what is too old, soon after the start first.
+
+        All replicas prune: batches that find nothing cost nothing. Where one is the leader, only that one has to.
+        """
+        prune_at = time.monotonic() + random.uniform(*_FIRST_PRUNE_SECONDS)  # noqa: S311 - no secret
+        while True:
+            try:
+                drained = self._trail.drain()
+                if drained:
+                    log.info("audit events brought into the database", count=drained)
+                if time.monotonic() >= prune_at:
+                    self._trail.prune()
+                    prune_at = time.monotonic() + _PRUNE_SECONDS
+            except Unavailable as error:
+                log.debug("cannot tend audit events", reason=error.message)
+            if self._stop.wait(DRAIN_SECONDS):
+                return
 
     def _load_due(self) -> None:
         if not self._loader.is_due:

@@ -50,12 +50,22 @@ class Rejected(Invalid):
         self.validation = validation
 
 
+def _ignore(*versions: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks for a change, and which version of the configuration they have seen (None: whichever it is)."""
+    """Who asks for a change, and which version of the configuration they have seen (None: whichever it is).
+
+    `before_save` is told the version that is about to be replaced, anew when the save is tried anew; `after_save` that
+    version and the new one, whatever comes after.
+    """
 
     name: str
     expected: str | None = None
+    before_save: Callable[[str], object] = _ignore
+    after_save: Callable[[str, str], object] = _ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +276,10 @@ class SourceControl:
     def _save(self, edit: Edit, check: Callable[[Effective], None], *, by: Caller, reason: str) -> Effective:
         """Build aside, then save; whoever saved in between is built upon, unless the client named a version."""
         built: list[Effective] = []
+        replaced = ""
 
         def change(data: bytes) -> bytes:
+            nonlocal replaced
             if by.expected is not None:
                 check_expected(version_of(data)[: max(len(by.expected), SHORT)], by.expected)
             try:
@@ -278,6 +290,8 @@ class SourceControl:
                 raise self._contradicts("the configuration cannot be changed", error) from error
             built[:] = [self._build(edited)]
             check(built[0])
+            replaced = version_of(data)
+            by.before_save(replaced)
             return edited
 
         retries = 0 if by.expected is not None else MAX_RETRIES
@@ -285,6 +299,7 @@ class SourceControl:
             save_with_retry(self._reader.store, change, author=by.name, reason=reason, retries=retries)
         except Unavailable as error:
             raise Unavailable(self._loader.shown(error.message)) from error
+        by.after_save(replaced, built[0].version)
         return built[0]
 
     def _build(self, data: bytes) -> Effective:

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -40,10 +40,15 @@ class Overlay:
     phase: str | None = None
 
     @property
+    def values(self) -> dict[str, Any]:
+        """What is set, by its names in JSON."""
+        values = {"tags": list(self.tags), "annotations": self.annotations, "lifecyclePhase": self.phase}
+        return {name: value for name, value in values.items() if value}
+
+    @property
     def document(self) -> bytes:
         """The JSON of what is set."""
-        values = {"tags": list(self.tags), "annotations": self.annotations, "lifecyclePhase": self.phase}
-        return msgspec.json.encode({name: value for name, value in values.items() if value})
+        return msgspec.json.encode(self.values)
 
     @property
     def is_empty(self) -> bool:
@@ -60,6 +65,13 @@ class Overlay:
             raise Invalid(problem, field="params.annotations")
 
 
+Record = Callable[[Connection, Overlay, Overlay], object]
+
+
+def _no_record(connection: Connection, before: Overlay, after: Overlay) -> None:
+    pass
+
+
 class Overlays:
     """The writer of overlays. `after_write` makes a change visible to the next read of this process."""
 
@@ -67,8 +79,12 @@ class Overlays:
         self._engine = engine
         self._after_write = after_write
 
-    def change(self, source: SourceKey, name: str, change: Callable[[Overlay], Overlay]) -> Overlay:
+    def change(
+        self, source: SourceKey, name: str, change: Callable[[Overlay], Overlay], record: Record = _no_record
+    ) -> Overlay:
         """Change the overlay of one entity and return the new one. Changes of others at the same time are not lost.
+
+        `record` is told of the overlay before and after, in the transaction of the change.
 
         Raises:
             NotFound: there is no such entity.
@@ -85,6 +101,7 @@ class Overlays:
             before = Overlay() if row is None else overlay_of(row)
             after = change(before)
             after.check()
+            record(connection, before, after)
             if after == before:
                 return after
             self._write(connection, source, name, after)

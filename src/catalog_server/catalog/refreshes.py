@@ -18,7 +18,7 @@ from catalog_server.catalog.registry import Registry
 from catalog_server.errors import CatalogError, Conflict, Invalid, NotFound, Unavailable
 from catalog_server.jobs.context import JobContext
 from catalog_server.jobs.job import Job, JobResult
-from catalog_server.jobs.queue import Queue
+from catalog_server.jobs.queue import Origin, Queue
 from catalog_server.scope import Scope
 from catalog_server.sources.config import Source
 from catalog_server.sources.stores.replacing import AtStep, no_step
@@ -26,6 +26,7 @@ from catalog_server.sources.stores.replacing import AtStep, no_step
 SCHEDULE = "system:schedule"
 """Who asks for the refreshes of the schedule."""
 _ATTEMPTS = 3
+_NO_REQUEST = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,14 @@ class Refreshes:
         """Tells the workers of this process that there is a job."""
 
     def request(
-        self, scope: Scope, plugin: Plugin, source_id: str | None, user: str, *, confirm_removal: bool = False
+        self,
+        scope: Scope,
+        plugin: Plugin,
+        source_id: str | None,
+        user: str,
+        *,
+        confirm_removal: bool = False,
+        origin: Origin = _NO_REQUEST,
     ) -> Job | RefreshResult:
         """Refresh a source, or all of a plugin's. A job for it that lives already is the answer, whoever asked first.
 
@@ -75,10 +83,10 @@ class Refreshes:
         """
         self._check_enabled(scope, plugin, source_id)
         if self._queue is not None and self._queue.find_live(scope, plugin.name, source_id) is not None:
-            return self._enqueue(scope, plugin, source_id, user, confirm_removal)
+            return self._enqueue(scope, plugin, source_id, user, confirm_removal, origin)
         with self._limits.taken(scope, plugin.name, source_id):
             if self._queue is not None:
-                return self._enqueue(scope, plugin, source_id, user, confirm_removal)
+                return self._enqueue(scope, plugin, source_id, user, confirm_removal, origin)
             return self._do(scope, plugin, source_id, RefreshOptions(confirm_removal=confirm_removal))
 
     def refresh_now(self, scope: Scope, plugin: Plugin, source_id: str, *, confirm_removal: bool) -> RefreshResult:
@@ -93,7 +101,7 @@ class Refreshes:
         if self._queue is None:
             self._do(scope, plugin, source.id, RefreshOptions())
         else:
-            self._enqueue(scope, plugin, source.id, SCHEDULE, False)
+            self._enqueue(scope, plugin, source.id, SCHEDULE, False, _NO_REQUEST)
 
     def run(self, job: Job, context: JobContext) -> JobResult:
         """Do a job."""
@@ -108,9 +116,14 @@ class Refreshes:
         self._at_step("job-done")  # and not yet reported
         return JobResult(entities_loaded=done.loaded, entities_removed=done.removed, error=done.error)
 
-    def _enqueue(self, scope: Scope, plugin: Plugin, source_id: str | None, user: str, confirm_removal: bool) -> Job:
+    def _enqueue(
+        self, scope: Scope, plugin: Plugin, source_id: str | None, user: str, confirm_removal: bool, origin: Origin
+    ) -> Job:
         assert self._queue is not None
-        job, _ = self._queue.enqueue(scope, plugin.name, source_id, user, confirm_removal=confirm_removal)
+        job, _ = self._queue.enqueue(
+            scope, plugin.name, source_id, user, confirm_removal=confirm_removal, origin=origin
+        )
+        self._at_step("job-enqueued")
         self.wake()
         return job
 

@@ -164,6 +164,12 @@ def one_snapshot(engine: Engine) -> Engine:
     return engine if is_default else engine.execution_options(isolation_level="REPEATABLE READ")
 
 
+def holds_text(connection: Connection, column: ColumnElement[str], part: str) -> ColumnElement[bool]:
+    """Whether a text holds another one, compared exactly: LIKE would ignore case on SQLite."""
+    find = func.strpos if connection.dialect.name == "postgresql" else func.instr
+    return find(column, part) > 0
+
+
 def utf8(connection: Connection, column: ColumnElement[str]) -> ColumnElement[bytes]:
     """A text as its bytes, for those who would only encode again what the driver has decoded."""
     is_postgres = connection.dialect.name == "postgresql"

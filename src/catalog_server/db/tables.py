@@ -150,10 +150,39 @@ refresh_jobs = Table(
     Column("deadline_at", BigInteger),
     Column("cancel_requested", Boolean, nullable=False),
     Column("confirm_removal", Boolean, nullable=False),
+    Column("correlation_id", word(128)),  # of the request that asked for it
     UniqueConstraint("active_key", name="uq_refresh_jobs_active_key"),
     Index("ix_refresh_jobs_claim", "state", "requested_at", "id"),
     Index("ix_refresh_jobs_list", "namespace", "requested_at", "id"),
     Index("ix_refresh_jobs_finished_at", "finished_at"),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", word(36), primary_key=True),
+    Column("namespace", _NAMESPACE, nullable=False),
+    Column("correlation_id", word(128), nullable=False),
+    Column("event_type", word(63), nullable=False),
+    Column("actor", text(255), nullable=False),
+    Column("request_id", word(128)),
+    Column("plugin", _PLUGIN),
+    Column("resource_type", word(63)),
+    Column("resource_ids", long_text(), nullable=False),  # JSON list
+    Column("action", word(63), nullable=False),
+    Column("action_verb", word(63)),
+    Column("outcome", word(16), nullable=False),  # success | denied | failure | canceled
+    Column("status_code", Integer),
+    Column("reason", text(2000)),
+    Column("old_value", long_text()),  # JSON object
+    Column("new_value", long_text()),  # JSON object
+    Column("metadata", long_text(), nullable=False),  # JSON object
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_audit_events_list", "namespace", "created_at", "id"),
+    Index("ix_audit_events_actor", "namespace", "actor", "created_at"),
+    Index("ix_audit_events_plugin", "namespace", "plugin", "created_at"),
+    Index("ix_audit_events_correlation_id", "namespace", "correlation_id"),
+    Index("ix_audit_events_created_at", "created_at"),
 )
 
 migration_lock = Table(

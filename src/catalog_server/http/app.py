@@ -1,8 +1,8 @@
 """The ASGI application: routes and middleware as two lists, and the one place that sends an answer.
 
-Everything here is on the path of every read. The order of the middlewares is architecture.md 8: request id and access
-log (in `App`), CORS, error envelope, identity, tenancy, authorization, audit, then conditional reads and the route.
-Audit gets its place between authorization and conditional reads.
+Everything here is on the path of every read. The order of the middlewares: request id and access log (in `App`), CORS,
+audit, error envelope, identity, tenancy, authorization, then conditional reads and the route. Audit stands outside of
+all that may refuse a request or fail, so that it tells of that too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from catalog_server.access.permissions import UNKNOWN
 from catalog_server.errors import NotFound
 from catalog_server.http.messages import Handler, Header, Middleware, Receive, Request, Response, Send, takes_gzip
+from catalog_server.http.middleware.audit import audit
 from catalog_server.http.middleware.authorization import authorization
 from catalog_server.http.middleware.conditional import conditional_reads
 from catalog_server.http.middleware.cors import cors
@@ -39,6 +40,7 @@ def middlewares(services: Services) -> list[Middleware]:
     """Outermost first."""
     return [
         cors(services.cors_origins),
+        audit(services.trail),
         problems,
         identity(services.trust, guards_reads=services.authorization_mode == "sar"),
         tenancy(services.tenancy_mode, services.namespaces),

@@ -212,6 +212,40 @@ JOB_LIST_SCHEMA: Document = {
         "totalSize": _COUNT,
     },
 }
+EVENT_SCHEMA: Document = {
+    "type": "object",
+    "title": "AuditEvent",
+    "required": ["id", "namespace", "correlationId", "eventType", "actor", "action", "outcome", "createdAt"],
+    "properties": {
+        "id": _TEXT,
+        "namespace": _TEXT,
+        "correlationId": _TEXT,
+        "eventType": _TEXT,
+        "actor": _TEXT,
+        "requestId": _TEXT,
+        "plugin": _TEXT,
+        "resourceType": _TEXT,
+        "resourceIds": {"type": "array", "items": _TEXT},
+        "action": _TEXT,
+        "actionVerb": _TEXT,
+        "outcome": {"enum": ["success", "denied", "failure", "canceled"]},
+        "statusCode": _COUNT,
+        "reason": _TEXT,
+        "oldValue": {"type": "object"},
+        "newValue": {"type": "object"},
+        "metadata": {"type": "object"},
+        "createdAt": _TEXT,
+    },
+}
+EVENT_LIST_SCHEMA: Document = {
+    "type": "object",
+    "required": ["events", "nextPageToken", "totalSize"],
+    "properties": {
+        "events": {"type": "array", "items": EVENT_SCHEMA},
+        "nextPageToken": _TEXT,
+        "totalSize": _COUNT,
+    },
+}
 DIAGNOSTICS_SCHEMA: Document = {
     "type": "object",
     "required": ["pluginName", "sources", "configVersion", "persistence"],

@@ -19,6 +19,7 @@ from catalog_server.errors import Invalid, TooLarge
 from catalog_server.scope import DEFAULT_SCOPE, Scope
 
 if TYPE_CHECKING:
+    from catalog_server.http.auditing import Entry
     from catalog_server.http.router import Route
 
 Header = tuple[bytes, bytes]
@@ -39,6 +40,7 @@ class Request:
     __slots__ = (
         "_headers",
         "_query",
+        "entry",
         "headers",
         "id",
         "method",
@@ -73,6 +75,8 @@ class Request:
         self.route: Route | None = None
         self.params: dict[str, str] = {}
         """Values of the route's placeholders."""
+        self.entry: Entry | None = None
+        """What the audit event of this request will say. Set by the audit middleware, for routes that change things."""
         self._query: dict[str, list[str]] | None = None
 
     def header(self, name: bytes) -> str | None:

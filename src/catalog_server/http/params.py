@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from catalog_server.catalog.configuration import Configuration
 from catalog_server.catalog.named_queries import NamedQuery
@@ -16,6 +17,10 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 MAX_TEXT = 1024
 _KEPT_BYTES = 1024
 _KEPT_QUERIES = 1024
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _TOKENS = ("pageToken", "nextPageToken")
 
 
@@ -104,6 +109,20 @@ def parse_text(request: Request, name: str) -> str:
     if len(text) > MAX_TEXT:
         raise TooLarge(f"longer than {MAX_TEXT} characters", field=name)
     return text
+
+
+def parse_time(request: Request, name: str) -> int | None:
+    """A moment in RFC 3339 as milliseconds since the epoch; None when it is not given."""
+    text = request.only(name).strip()
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.upper()) if _TIME.fullmatch(text) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise Invalid(f"{text[:40]!r} is no time like 2031-04-01T10:00:00Z (write + as %2B)", field=name)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def parse_names(request: Request, name: str) -> list[str] | None:

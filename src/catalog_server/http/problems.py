@@ -66,6 +66,8 @@ def problems(following: Handler) -> Handler:
         try:
             return await following(request)
         except errors.CatalogError as error:
+            if request.entry is not None:
+                request.entry.error = error
             return problem_response(request, error)
         except Exception:  # door: HTTP (architecture.md 9)
             log.exception("request failed", request_id=request.id, path=request.path)

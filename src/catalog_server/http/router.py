@@ -47,6 +47,18 @@ class Operation:
     """Whether the client can have plain text instead."""
 
 
+READS = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """How the audit events call what a route does (spec platform.md 5.1). Their ids are the route's placeholders."""
+
+    verb: str
+    resource_type: str
+    plugin: str | None = None
+
+
 @dataclass(frozen=True)
 class Route:
     """One route. `version` gives, for a request, the state that its answer depends on: equal state, equal answer."""
@@ -62,6 +74,12 @@ class Route:
     needs_tenant: bool = True
     permission: Permission | None = field(kw_only=True)
     """What the caller needs to have; None: nothing, whoever it is. No default: forgetting it does not type-check."""
+    audited: Audited | None = None
+    """None for reads, and for no other method."""
+
+    def __post_init__(self) -> None:
+        if (self.audited is None) is not (self.method in READS):
+            raise ValueError(f"{self.method} {self.template}: what is no read, and nothing else, is audited")
 
     @property
     def needs_operator(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from catalog_server.access.authorizers import Authorizer
 from catalog_server.access.proxy import HeaderTrust
+from catalog_server.audit.trail import Trail
 from catalog_server.catalog.configuration import Configuration
 from catalog_server.catalog.control import SourceControl
 from catalog_server.catalog.fetcher import Fetcher
@@ -63,5 +64,6 @@ class Services:
     loader: Loader
     fetcher: Fetcher
     overlays: Overlays
+    trail: Trail
     queue: Queue | None
     """None where refreshes are not jobs."""

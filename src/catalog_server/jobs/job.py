@@ -63,6 +63,8 @@ class Job:
     cancel_requested: bool
     confirm_removal: bool
     """The caller has confirmed that the refresh may remove what it would otherwise refuse to remove."""
+    correlation_id: str | None = None
+    """Of the request that asked for it."""
 
     @property
     def scope(self) -> Scope:

@@ -11,7 +11,7 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -85,6 +85,25 @@ class Recovered:
         return self.requeued + self.failed + self.canceled
 
 
+Record = Callable[[Connection, Job], object]
+"""Writes something about a job in the transaction that changes it."""
+
+
+def no_record(connection: Connection, job: Job) -> None:
+    """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The request that asks for a job. `record` may be called again, when the transaction is."""
+
+    correlation_id: str | None = None
+    record: Record = no_record
+
+
+_NO_ORIGIN = Origin()
+
+
 class Queue:
     """All that can be done with jobs. Every method raises Unavailable when the database is down."""
 
@@ -95,17 +114,27 @@ class Queue:
         *,
         clock: Callable[[], int] = clock_ms,
         chance: Callable[[], float] = random.random,
+        ended: Record = no_record,
     ) -> None:
+        """`ended` is told of each job in the transaction that ends it."""
         self._engine = engine
         self._writing_engine = read_committed(engine)
         self.limits = limits
         self.clock = clock
         self._chance = chance
+        self._ended = ended
 
     # --- for the API ---
 
     def enqueue(
-        self, scope: Scope, plugin: str, source_id: str | None, requested_by: str, *, confirm_removal: bool = False
+        self,
+        scope: Scope,
+        plugin: str,
+        source_id: str | None,
+        requested_by: str,
+        *,
+        confirm_removal: bool = False,
+        origin: Origin = _NO_ORIGIN,
     ) -> tuple[Job, bool]:
         """The live job for this refresh, and whether it was made now. Without a source (or `_all`): all sources.
 
@@ -125,9 +154,17 @@ class Queue:
             "confirm_removal": confirm_removal,
             "idempotency_key": key,
             "active_key": key,
+            "correlation_id": origin.correlation_id,
         }
+
+        def change(connection: Connection) -> tuple[Job, bool] | None:
+            found = self._insert_or_read(connection, scope, values)
+            if found is not None:
+                origin.record(connection, found[0])
+            return found
+
         for _ in range(_RACES):
-            found = self._write(lambda connection: self._insert_or_read(connection, scope, values))
+            found = self._write(change)
             if found is not None:
                 return found
         raise Unavailable("the job of this refresh ended again and again while it was looked up")
@@ -187,7 +224,7 @@ class Queue:
         more = len(found) > page_size
         return JobPage(jobs, Cursor(jobs[-1].requested_at, jobs[-1].id) if more else None, total)
 
-    def cancel(self, scope: Scope, job_id: str) -> Job:
+    def cancel(self, scope: Scope, job_id: str, record: Record = no_record) -> Job:
         """Cancel a queued job at once; ask the worker of a running one to stop. Returns the job afterwards.
 
         Raises:
@@ -204,10 +241,11 @@ class Queue:
             if job.state.is_terminal:
                 raise Conflict(f'job "{job_id}" cannot be canceled: it is {job.state}')
             if job.state is JobState.QUEUED:
-                sql.update_locked(connection, job, transitions.canceled(job, self.clock()))
+                self._update(connection, job, transitions.canceled(job, self.clock()))
             else:
                 asked = {"cancel_requested": True, "message": transitions.CANCEL_REQUESTED}
-                sql.update_locked(connection, job, asked)
+                self._update(connection, job, asked)
+            record(connection, job)
             return sql.read_job(connection, scope, job_id) or job
 
         return self._write(change)
@@ -248,7 +286,14 @@ class Queue:
     def complete(self, job: Job, result: JobResult) -> bool:
         """End a job well; False (and no change) when the claim is lost."""
         changes = transitions.completed(job, result, self.clock())
-        return self._write(lambda connection: sql.update_claim(connection, job, changes))
+
+        def change(connection: Connection) -> bool:
+            is_held = sql.update_claim(connection, job, changes)
+            if is_held:
+                self._ended(connection, replace(job, **changes))
+            return is_held
+
+        return self._write(change)
 
     def fail(self, job: Job, error: Exception, result: JobResult | None = None) -> JobState | None:
         """Report a failed attempt. Returns the state that the job is in now, None when the claim is lost.
@@ -288,7 +333,7 @@ class Queue:
         silent_seconds = (now - (job.heartbeat_at or now)) // 1000
         reason = f"stuck job recovered: no sign of life from worker {job.worker} for {silent_seconds} s"
         changes = transitions.failed(job, reason, now, retry_at=now)
-        sql.update_locked(connection, job, changes)
+        self._update(connection, job, changes)
         return JobState(changes["state"])
 
     def prune(self) -> int:
@@ -308,10 +353,17 @@ class Queue:
             if held is None:
                 return None
             changes = change(held)
-            sql.update_locked(connection, held, changes)
+            self._update(connection, held, changes)
             return JobState(changes["state"])
 
         return self._write(apply)
+
+    def _update(self, connection: Connection, job: Job, changes: transitions.Changes) -> None:
+        """Change a job that this transaction has locked."""
+        sql.update_locked(connection, job, changes)
+        changed = replace(job, **changes)
+        if changed.state.is_terminal:
+            self._ended(connection, changed)
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a transaction, again if the database sacrificed it to another one."""

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
 
 from catalog_server.db.dialects import insert_ignore, returns_updates
+from catalog_server.db.fitting import fit
 from catalog_server.db.tables import refresh_jobs
 from catalog_server.jobs.job import ALL_SOURCES, Cursor, Job, JobFilter, JobState
 from catalog_server.scope import Scope
@@ -24,14 +25,7 @@ def _job(row: Any) -> Job | None:
 
 
 def _fit(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that every database takes: text no longer than its column, without NUL and half characters."""
-    return {name: _fit_text(name, value) if type(value) is str else value for name, value in values.items()}
-
-
-def _fit_text(name: str, value: str) -> str:
-    length: int = getattr(_C[name].type, "length", None) or len(value)
-    clean = value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return clean if len(clean) <= length else clean[: length - 1] + "…"
+    return fit(refresh_jobs, values)
 
 
 # --- for the API: within one scope -----------------------------------------------------------------------------------

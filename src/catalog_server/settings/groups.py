@@ -263,11 +263,11 @@ class Authentication:
 class Audit:
     """The record of changes."""
 
-    enabled: bool = later("CATALOG_AUDIT_ENABLED", "true", BOOLEAN, "Record changes made over HTTP.")
+    enabled: bool = active("CATALOG_AUDIT_ENABLED", "true", BOOLEAN, "Record changes made over HTTP.")
     """On: a record that starts after the incident is of no use."""
-    retention_days: int = later("CATALOG_AUDIT_RETENTION_DAYS", "90", DAYS, "How long audit events are kept.")
+    retention_days: int = active("CATALOG_AUDIT_RETENTION_DAYS", "90", DAYS, "How long audit events are kept.")
     """Days. A quarter, the usual span of an access review."""
-    log_denied: bool = later("CATALOG_AUDIT_LOG_DENIED", "true", BOOLEAN, "Record denied changes (403) too.")
+    log_denied: bool = active("CATALOG_AUDIT_LOG_DENIED", "true", BOOLEAN, "Record denied changes (403) too.")
     """On: denied attempts are what a review looks for."""
 
 

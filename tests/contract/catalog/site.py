@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from catalog_server.audit.spool import Spool
+from catalog_server.audit.trail import Trail
 from catalog_server.catalog.configuration import ConfigReader, Configuration
 from catalog_server.catalog.control import Caller, SourceControl
 from catalog_server.catalog.fetcher import Fetcher
@@ -26,6 +28,7 @@ from catalog_server.catalog.writer import SourceKey, Writer
 from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.providers.base import Fetched, FetchedFile, FileAccess
 from catalog_server.scope import DEFAULT_SCOPE
+from catalog_server.settings import Audit
 from catalog_server.sources.paths import Roots
 from catalog_server.sources.secrets import NoSecrets
 from catalog_server.sources.stores.file import FileStore
@@ -90,6 +93,9 @@ class Site:
         )
         self.refresher = Refresher(
             writer=Writer(self.engine), statuses=self.statuses, fetcher=self.fetcher, says=self.configuration.says
+        )
+        self.trail = Trail(
+            self.engine, Spool(folder / "audit"), Audit(enabled=True, retention_days=90, log_denied=True)
         )
         self.indexes = Indexes(REGISTRY)
         self.follower = Follower(self.engine, REGISTRY, self.indexes)

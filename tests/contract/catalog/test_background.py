@@ -35,8 +35,10 @@ def in_background(site: Site, *, watch_files: bool) -> Iterator[None]:
             fetcher=site.fetcher,
             ask=site.refreshes.schedule,
         ),
+        trail=site.trail,
         workers=None,
         prepare_schema=partial(migrate, site.engine),
+        keys=None,
         watch_files=watch_files,
         reconcile_seconds=3600 if watch_files else 1,
     )

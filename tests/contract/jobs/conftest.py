@@ -1,4 +1,4 @@
-"""One migrated database per kind and test process; each test finds the queue empty."""
+"""Each test finds the queue of the shared database empty."""
 
 from __future__ import annotations
 
@@ -7,29 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from catalog_server.db.engine import Engine, writing
-from catalog_server.db.migrate import migrate
 from catalog_server.db.tables import refresh_jobs
 from catalog_server.jobs.queue import Queue
 from tests.contract.jobs.queues import ManualClock, build_queue, open_test_engine
-from tests.databases import SERVERS, server_database, server_dsn, services_required, sqlite_database
-
-
-@pytest.fixture(
-    scope="session",
-    params=["sqlite", *(pytest.param(engine, marks=pytest.mark.external_service) for engine in SERVERS)],
-)
-def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The DSN of a database at the head revision, shared because migrating takes longer than most tests."""
-    kind = request.param
-    server = server_dsn(kind) if kind in SERVERS else None
-    if kind in SERVERS and server is None:
-        (pytest.fail if services_required() else pytest.skip)(f"{SERVERS[kind]} is not set")
-    folder = tmp_path_factory.mktemp("jobs")
-    with server_database(kind, server) if server else sqlite_database(folder) as dsn:
-        engine = open_test_engine(dsn)
-        migrate(engine)
-        engine.dispose()
-        yield dsn
 
 
 @pytest.fixture

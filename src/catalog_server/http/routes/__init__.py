@@ -7,6 +7,7 @@ from catalog_server.http.openapi import Mode
 from catalog_server.http.router import Route
 from catalog_server.http.routes.actions import action_routes
 from catalog_server.http.routes.assets import asset_routes
+from catalog_server.http.routes.audit import audit_routes
 from catalog_server.http.routes.discovery import discovery_routes
 from catalog_server.http.routes.entities import entity_routes
 from catalog_server.http.routes.health import health_routes
@@ -27,6 +28,7 @@ def build_routes(services: Services) -> list[Route]:
         *discovery_routes(services),
         *tenancy_routes(services),
         *job_routes(services),
+        *audit_routes(services),
         *asset_routes(services),
     ]
     for plugin in services.registry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -19,11 +19,12 @@ from catalog_server.catalog.refreshes import RefreshResult
 from catalog_server.catalog.writer import SourceKey
 from catalog_server.errors import Invalid, NotFound, Unavailable
 from catalog_server.http.assets import asset_of
+from catalog_server.http.auditing import announce, entry_of, overlay_recorder, tell_refresh
 from catalog_server.http.bodies import read_object
 from catalog_server.http.management_schemas import ACTION_SCHEMA, ACTIONS_SCHEMA, ASSET_ACTION_BODY, SOURCE_ACTION_BODY
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_choice
-from catalog_server.http.router import Operation, Route, decode_name
+from catalog_server.http.router import Audited, Operation, Route, decode_name
 from catalog_server.http.routes.entities import check_loaded
 from catalog_server.http.routes.management import Managed, mount
 from catalog_server.http.routes.parameters import SOURCE_ID, VIEW
@@ -31,6 +32,8 @@ from catalog_server.http.schemas import ASSET_SCHEMA, entity_schema, viewed
 from catalog_server.http.services import Services
 from catalog_server.http.threads import in_change_thread
 
+_ON_SOURCE = Audited("execute-action", "sources")
+_ON_ENTITY = Audited("execute-action", "entities")
 log = structlog.get_logger(__name__)
 
 
@@ -47,13 +50,8 @@ def action_routes(services: Services, plugin: Plugin) -> list[Route]:
     endpoints = _Endpoints(services, plugin)
     tag, kind = plugin.display_name, plugin.kind
     errors = (404, 409, 429, 503)
-    on_source = Operation(
-        f"Do something with a source of {tag}",
-        tag,
-        responses={200: ACTION_SCHEMA},
-        errors=errors,
-        body=SOURCE_ACTION_BODY,
-    )
+    about = f"Do something with a source of {tag}"
+    on_source = Operation(about, tag, responses={200: ACTION_SCHEMA}, errors=errors, body=SOURCE_ACTION_BODY)
     on_entity = Operation(
         f"Do something with one {kind.noun}",
         tag,
@@ -73,13 +71,16 @@ def action_routes(services: Services, plugin: Plugin) -> list[Route]:
     routes = [
         Managed("GET", "/actions/source", lambda _: _list_actions("source"), listing, LIST_ACTIONS),
         Managed("GET", "/actions/asset", lambda _: _list_actions("asset"), listing, LIST_ACTIONS),
-        Managed("POST", "/sources/{source_id}:action", endpoints.act_on_source, on_source, EXECUTE_ACTIONS),
-        Managed("POST", "/entities/{name...}:action", endpoints.act_on_entity, on_entity, EXECUTE_ACTIONS),
+        Managed("POST", "/sources/{source_id}:action", endpoints.act_on_source, on_source, EXECUTE_ACTIONS, _ON_SOURCE),
+        Managed("POST", "/entities/{name...}:action", endpoints.act_on_entity, on_entity, EXECUTE_ACTIONS, _ON_ENTITY),
         Managed("GET", "/entities/{name...}", endpoints.get_entity, getting, GET_ASSETS),
     ]
     placeholder = "{name...}" if kind.slashes_in_names else "{name}"
     native = f"{plugin.list_path}/{placeholder}:action"
-    alias = Route(native, endpoints.act_on_entity, on_entity, method="POST", permission=EXECUTE_ACTIONS)
+    audited = replace(_ON_ENTITY, plugin=plugin.name)
+    alias = Route(
+        native, endpoints.act_on_entity, on_entity, method="POST", permission=EXECUTE_ACTIONS, audited=audited
+    )
     return [*mount(plugin, routes), alias]
 
 
@@ -98,22 +99,34 @@ class _Endpoints:
     async def act_on_source(self, request: Request) -> Response:
         check_loaded(self._services)
         asked = await _read(request)
-        find_action("source", asked.name, dry_run=asked.dry_run)
+        action = find_action("source", asked.name, dry_run=asked.dry_run)
+        entry_of(request).details["actionId"] = action.id
         source_id = decode_name(request, "source_id")
-        done = await in_change_thread(
-            self._services.refreshes.refresh_now, request.scope, self._plugin, source_id, confirm_removal=False
-        )
+        done = await in_change_thread(self._refresh, request, source_id)
         return json_response(_refreshed(source_id, done))
+
+    def _refresh(self, request: Request, source_id: str) -> RefreshResult:
+        services = self._services
+        announce(services.trail, request)
+        done = services.refreshes.refresh_now(request.scope, self._plugin, source_id, confirm_removal=False)
+        tell_refresh(request, done)
+        return done
 
     async def act_on_entity(self, request: Request) -> Response:
         check_loaded(self._services)
         asked = await _read(request)
         action = find_action("asset", asked.name, dry_run=asked.dry_run)
+        details = entry_of(request).details
+        details |= {"actionId": action.id, **({"dryRun": True} if asked.dry_run else {})}
         planned = plan_action(action, asked.params)
         key, name = self._target(request)
+        details["sourceId"] = key.source_id
         overlays = self._services.overlays
-        do = overlays.preview if asked.dry_run else overlays.change
-        after = await asyncio.to_thread(do, key, name, planned.change)
+        if asked.dry_run:
+            after = await asyncio.to_thread(overlays.preview, key, name, planned.change)
+        else:
+            record = overlay_recorder(self._services.trail, request, 200)
+            after = await asyncio.to_thread(overlays.change, key, name, planned.change, record)
         data = planned.given if asked.dry_run else planned.data(after)
         document = {
             "action": action.id,

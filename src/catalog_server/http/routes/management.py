@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from catalog_server.access.permissions import (
@@ -20,11 +20,13 @@ from catalog_server.access.permissions import (
     UPDATE_SOURCES,
     Permission,
 )
+from catalog_server.audit.trail import Trail
 from catalog_server.catalog.control import Caller, Changed, Rejected
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.refreshes import RefreshResult
 from catalog_server.errors import CatalogError, Invalid, NotFound
+from catalog_server.http.auditing import announce, entry_of, tell_refresh
 from catalog_server.http.bodies import read_object
 from catalog_server.http.decisions import decision
 from catalog_server.http.management_schemas import (
@@ -40,7 +42,7 @@ from catalog_server.http.management_schemas import (
 )
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_flag
-from catalog_server.http.router import Link, Operation, Route, decode_name
+from catalog_server.http.router import Audited, Link, Operation, Route, decode_name
 from catalog_server.http.routes.entities import check_loaded
 from catalog_server.http.routes.parameters import CONFIRM_REMOVAL
 from catalog_server.http.services import Services
@@ -58,6 +60,12 @@ from catalog_server.sources.editing import CONTENT
 from catalog_server.sources.paths import WRITE_MAX_BYTES, read_file
 from catalog_server.sources.redaction import redact
 
+_VALIDATE_NEW = Audited("validate-source", "validate-source")
+_VALIDATE = Audited("validate", "sources")
+_ENABLE = Audited("enable-source", "sources")
+_DELETE = Audited("delete", "sources")
+_APPLY = Audited("apply-source", "apply-source")
+_ROLLBACK = Audited("rollback", "sources")
 _CHANGE_ERRORS = (403, 404, 409, 503)
 MIN_VERSION_LENGTH = 8
 
@@ -71,6 +79,7 @@ class Managed:
     endpoint: Callable[[Request], Response | Awaitable[Response]]
     operation: Operation
     permission: Permission
+    audited: Audited | None = None
     is_aliased: bool = True
     """Also without `/management`."""
 
@@ -79,6 +88,7 @@ def mount(plugin: Plugin, routes: list[Managed]) -> list[Route]:
     """The routes of a plugin under all their paths."""
     found = []
     for one in routes:
+        audited = None if one.audited is None else replace(one.audited, plugin=plugin.name)
         for base in (f"{plugin.base_path}/management", plugin.base_path)[: 2 if one.is_aliased else 1]:
             found.append(
                 Route(
@@ -87,6 +97,7 @@ def mount(plugin: Plugin, routes: list[Managed]) -> list[Route]:
                     one.operation,
                     method=one.method,
                     permission=one.permission,
+                    audited=audited,
                 )
             )
     return found
@@ -129,12 +140,12 @@ def _source_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
     )
     return [
         Managed("GET", "/sources", endpoints.list_sources, _listing(plugin), LIST_SOURCES, is_aliased=False),
-        Managed("POST", "/validate-source", endpoints.validate, validation, UPDATE_SOURCES),
-        Managed("POST", "/sources/{source_id}:validate", endpoints.validate, validation, UPDATE_SOURCES),
-        Managed("POST", "/apply-source", endpoints.apply, applying, CREATE_SOURCES),
-        Managed("POST", "/sources", endpoints.apply, applying, CREATE_SOURCES),
-        Managed("POST", "/sources/{source_id}/enable", endpoints.enable, enabling, UPDATE_SOURCES),
-        Managed("DELETE", "/sources/{source_id}", endpoints.delete, deleting, DELETE_SOURCES),
+        Managed("POST", "/validate-source", endpoints.validate, validation, UPDATE_SOURCES, _VALIDATE_NEW),
+        Managed("POST", "/sources/{source_id}:validate", endpoints.validate, validation, UPDATE_SOURCES, _VALIDATE),
+        Managed("POST", "/apply-source", endpoints.apply, applying, CREATE_SOURCES, _APPLY),
+        Managed("POST", "/sources", endpoints.apply, applying, CREATE_SOURCES, _APPLY),
+        Managed("POST", "/sources/{source_id}/enable", endpoints.enable, enabling, UPDATE_SOURCES, _ENABLE),
+        Managed("DELETE", "/sources/{source_id}", endpoints.delete, deleting, DELETE_SOURCES, _DELETE),
     ]
 
 
@@ -161,15 +172,29 @@ def _revision_routes(endpoints: _Endpoints, plugin: Plugin) -> list[Managed]:
     return [
         Managed("GET", "/sources/{source_id}/revisions", endpoints.list_revisions, listing, GET_SOURCES),
         Managed("GET", "/revisions", endpoints.list_revisions, listing, GET_SOURCES),
-        Managed("POST", "/sources/{source_id}:rollback", endpoints.roll_back, rolling_back, UPDATE_SOURCES),
-        Managed("POST", "/rollback", endpoints.roll_back, rolling_back, UPDATE_SOURCES),
+        Managed("POST", "/sources/{source_id}:rollback", endpoints.roll_back, rolling_back, UPDATE_SOURCES, _ROLLBACK),
+        Managed("POST", "/rollback", endpoints.roll_back, rolling_back, UPDATE_SOURCES, _ROLLBACK),
     ]
 
 
-def _caller(request: Request) -> Caller:
-    """Who asks, and the version that the header `If-Match` names; `*` stands for any."""
+def _caller(trail: Trail, request: Request) -> Caller:
+    """Who asks, and the version that the header `If-Match` names; `*` stands for any.
+
+    The stores of the configuration have no transaction that an audit event could go into. So a change is announced just
+    before it is saved, and its event says which version it replaced.
+    """
     given = (request.header(b"if-match") or "*").strip()
-    return Caller(request.principal.user, None if given == "*" else given.removeprefix("W/").strip('"'))
+    entry = entry_of(request)
+
+    def before_save(version: str) -> None:
+        entry.old = {"version": version}
+        announce(trail, request)
+
+    def after_save(before: str, after: str) -> None:
+        entry.old, entry.new = {"version": before}, {"version": after}
+
+    expected = None if given == "*" else given.removeprefix("W/").strip('"')
+    return Caller(request.principal.user, expected, before_save, after_save)
 
 
 class _Endpoints:
@@ -187,6 +212,8 @@ class _Endpoints:
     async def validate(self, request: Request) -> Response:
         given = await read_object(request, with_content=True)
         path_id = decode_name(request, "source_id") if "source_id" in request.params else None
+        if path_id is None:
+            entry_of(request).name_resource(given.get("id"))
         control = self._services.control
         found = await in_change_thread(control.validate, request.scope, self._plugin, given, path_id)
         return json_response(validation_document(found))
@@ -194,6 +221,7 @@ class _Endpoints:
     async def apply(self, request: Request) -> Response:
         check_loaded(self._services)
         given = await read_object(request, with_content=True)
+        entry_of(request).name_resource(given.get("id"))
         confirm_removal = parse_flag(request, "confirmRemoval")
         return await in_change_thread(self._apply, request, given, confirm_removal)
 
@@ -202,12 +230,14 @@ class _Endpoints:
         enabled = (await read_object(request)).get("enabled")
         if not isinstance(enabled, bool):
             raise Invalid("must be true or false", field="enabled")
+        entry_of(request).details["enabled"] = enabled
         return await in_change_thread(self._enable, request, enabled)
 
     async def delete(self, request: Request) -> Response:
         check_loaded(self._services)
         control, source_id = self._services.control, decode_name(request, "source_id")
-        await in_change_thread(control.delete, request.scope, self._plugin, source_id, by=_caller(request))
+        by = _caller(self._services.trail, request)
+        await in_change_thread(control.delete, request.scope, self._plugin, source_id, by=by)
         return json_response({"status": "deleted"})
 
     async def list_revisions(self, request: Request) -> Response:
@@ -221,8 +251,9 @@ class _Endpoints:
             raise Invalid("version is required", field="version")
         if len(version) < MIN_VERSION_LENGTH:
             raise Invalid(f"must have {MIN_VERSION_LENGTH} digits or more", field="version")
-        control = self._services.control
-        done = await in_change_thread(control.rollback, request.scope, version, by=_caller(request))
+        entry_of(request).details["revision"] = version
+        by = _caller(self._services.trail, request)
+        done = await in_change_thread(self._services.control.rollback, request.scope, version, by=by)
         document: dict[str, Any] = {
             "status": "rolled_back",
             "version": done.version,
@@ -264,8 +295,9 @@ class _Endpoints:
     def _apply(self, request: Request, given: Mapping[str, Any], confirm_removal: bool) -> Response:
         services, plugin, scope = self._services, self._plugin, request.scope
         try:
-            changed = services.control.apply(scope, plugin, given, by=_caller(request))
+            changed = services.control.apply(scope, plugin, given, by=_caller(services.trail, request))
         except Rejected as error:
+            entry_of(request).error = error
             return json_response(validation_document(error.validation), 422)
         refreshed: dict[str, Any] = {}
         if given.get("refreshAfterApply"):
@@ -280,12 +312,13 @@ class _Endpoints:
             )
         except CatalogError as error:
             done = RefreshResult(source_id, loaded=0, removed=0, duration_ns=0, error=error)
+        tell_refresh(request, done)
         return refresh_document(done)
 
     def _enable(self, request: Request, enabled: bool) -> Response:
         source_id = decode_name(request, "source_id")
         changed = self._services.control.set_enabled(
-            request.scope, self._plugin, source_id, enabled, by=_caller(request)
+            request.scope, self._plugin, source_id, enabled, by=_caller(self._services.trail, request)
         )
         return json_response(self._changed(request, source_id, changed))
 

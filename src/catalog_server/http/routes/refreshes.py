@@ -10,6 +10,7 @@ from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.refreshes import RefreshResult
 from catalog_server.errors import Invalid
+from catalog_server.http.auditing import announce, job_recorder, origin_of, tell_refresh
 from catalog_server.http.decisions import decision
 from catalog_server.http.management_schemas import (
     CANCELED_SCHEMA,
@@ -21,19 +22,20 @@ from catalog_server.http.management_schemas import (
 )
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_choice, parse_flag, parse_lenient_size, parse_text, parse_token
-from catalog_server.http.router import Link, Operation, Route, decode_name
+from catalog_server.http.router import Audited, Link, Operation, Route, decode_name
 from catalog_server.http.routes.entities import check_loaded
 from catalog_server.http.routes.management import Managed, mount
 from catalog_server.http.routes.parameters import CONFIRM_REMOVAL, PAGE_TOKEN, choice_parameter, parameter
 from catalog_server.http.services import Services
 from catalog_server.http.source_documents import diagnosed_source, format_time, refresh_document, source_error
 from catalog_server.http.threads import in_change_thread
-from catalog_server.jobs.job import Cursor, JobFilter, JobState, job_document
+from catalog_server.jobs.job import Cursor, Job, JobFilter, JobState, job_document
 from catalog_server.jobs.queue import Queue
 from catalog_server.query.tokens import binding_of, decode_token, encode_token
 from catalog_server.scope import Scope
 
 JOBS = "/api/jobs/v1alpha1/refresh"
+_REFRESH = Audited("refresh", "refresh")
 _SIZE, _MAX_SIZE = 20, 100
 _WORD = {"type": "string", "maxLength": 1024}
 _LIST_PARAMETERS = (
@@ -71,15 +73,9 @@ def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
         check_loaded(services)
         source_id = decode_name(request, "source_id") if "source_id" in request.params else None
         confirm = parse_flag(request, "confirmRemoval")
-        done = await in_change_thread(
-            services.refreshes.request,
-            request.scope,
-            plugin,
-            source_id,
-            request.principal.user,
-            confirm_removal=confirm,
-        )
+        done = await in_change_thread(_refresh, services, plugin, request, source_id, confirm)
         if isinstance(done, RefreshResult):
+            tell_refresh(request, done)
             return json_response(refresh_document(done))
         location = f"{JOBS}/{done.id}".encode()
         return json_response({"status": "queued", "jobId": done.id}, 202, ((b"location", location),))
@@ -94,9 +90,9 @@ def refresh_routes(services: Services, plugin: Plugin) -> list[Route]:
     return mount(
         plugin,
         [
-            Managed("POST", "/refresh", refresh, refreshing, CREATE_JOBS),
-            Managed("POST", "/refresh/{source_id}", refresh, refreshing, CREATE_JOBS),
-            Managed("POST", "/sources/{source_id}/refresh", refresh, refreshing, CREATE_JOBS),
+            Managed("POST", "/refresh", refresh, refreshing, CREATE_JOBS, _REFRESH),
+            Managed("POST", "/refresh/{source_id}", refresh, refreshing, CREATE_JOBS, _REFRESH),
+            Managed("POST", "/sources/{source_id}/refresh", refresh, refreshing, CREATE_JOBS, _REFRESH),
             Managed("GET", "/diagnostics", diagnose, diagnosing, GET_SOURCES),
         ],
     )
@@ -107,6 +103,21 @@ def _refreshing(tag: str, *, is_queued: bool) -> Operation:
     links = _job_links(202, "/jobId") if is_queued else ()
     errors = (400, 404, 409, 429, 503)
     return Operation(f"Refresh sources of {tag}", tag, (CONFIRM_REMOVAL,), responses, errors, links=links)
+
+
+def _refresh(
+    services: Services, plugin: Plugin, request: Request, source_id: str | None, confirm: bool
+) -> Job | RefreshResult:
+    if services.queue is None:
+        announce(services.trail, request)
+    return services.refreshes.request(
+        request.scope,
+        plugin,
+        source_id,
+        request.principal.user,
+        confirm_removal=confirm,
+        origin=origin_of(services.trail, request, 202),
+    )
 
 
 def _diagnose(services: Services, plugin: Plugin, scope: Scope, *, with_paths: bool) -> dict[str, Any]:
@@ -162,25 +173,14 @@ def job_routes(services: Services) -> list[Route]:
         return json_response(job_document(job))
 
     async def cancel_job(request: Request) -> Response:
-        job = await asyncio.to_thread(queue.cancel, request.scope, decode_name(request, "job_id"))
+        record = job_recorder(services.trail, request, 200)
+        job = await asyncio.to_thread(queue.cancel, request.scope, decode_name(request, "job_id"), record)
         status = "canceled" if job.state is JobState.CANCELED else "canceling"
         return json_response({"status": status, "jobId": job.id})
 
     return [
-        Route(
-            JOBS,
-            list_jobs,
-            _LISTING,
-            errors="text",
-            permission=LIST_JOBS,
-        ),
-        Route(
-            f"{JOBS}/{{job_id}}",
-            get_job,
-            _GETTING,
-            errors="text",
-            permission=GET_JOBS,
-        ),
+        Route(JOBS, list_jobs, _LISTING, errors="text", permission=LIST_JOBS),
+        Route(f"{JOBS}/{{job_id}}", get_job, _GETTING, errors="text", permission=GET_JOBS),
         Route(
             f"{JOBS}/{{job_id}}:cancel",
             cancel_job,
@@ -188,6 +188,7 @@ def job_routes(services: Services) -> list[Route]:
             method="POST",
             errors="text",
             permission=CREATE_JOBS,
+            audited=Audited("cancel-job", "jobs"),
         ),
     ]
 
