@@ -12,7 +12,7 @@ MCP := $(URL)/api/mcp_catalog/v1alpha1/mcpservers
 ROOT_ONLY := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help sample run test check lint types contracts house generated docs-check explore format bench clean
+.PHONY: help sample run test check lint types contracts house generated docs-check explore mutants format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ docs-check: generated ## generated reference and tests of the documentation
 	@test ! -d tests/docs || $(PY) -m pytest tests/docs
 explore: $(READY) ## the tests with generated input, each time with other and more input
 	CATALOG_TEST_EXPLORE=1 $(PY) tools/services.py run -- $(PY) -m pytest -n $(WORKERS) -m hypothesis
+mutants: $(READY) ## mutation testing of tenancy and permissions: a quarter of an hour
+	$(BIN)/uv sync --frozen --quiet --group mutation
+	$(PY) tools/mutants.py
 format: $(READY) ## let ruff rewrite what it can
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 bench: $(READY) ## measure speed and memory

@@ -1,0 +1,54 @@
+"""Mutation testing of what keeps tenants apart and callers within their permissions; `make mutants` runs it.
+
+Changes one thing at a time in the modules that mutants.toml names, in a clone of the checkout, and says which no test
+noticed. Exit status 1: there is one that is not in ACCEPTED.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+CLONE = ROOT / ".data" / "mutants"
+CONFIGURATION = "tools/mutants.toml"
+ACCEPTED: dict[str, str] = {}
+"""Survivors that mean nothing: the line as the report has it, and why."""
+
+
+def main() -> int:
+    shutil.rmtree(CLONE, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(CLONE)], check=True)
+    (CLONE / ".venv").symlink_to(ROOT / ".venv")
+    cosmic_ray("init", CONFIGURATION, "session.sqlite")
+    cosmic_ray("baseline", CONFIGURATION)
+    cosmic_ray("exec", CONFIGURATION, "session.sqlite")
+    results = [json.loads(line) for line in cosmic_ray("dump", "session.sqlite").splitlines()]
+    survivors = [describe(item) for item, result in results if result is None or result["test_outcome"] != "killed"]
+    for line in survivors:
+        print(f"survived: {line}" + (f" (accepted: {ACCEPTED[line]})" if line in ACCEPTED else ""))
+    print(f"{len(results)} mutants, {len(survivors)} survived")
+    return 1 if set(survivors) - set(ACCEPTED) else 0
+
+
+def cosmic_ray(*arguments: str) -> str:
+    # The clone's own modules go before those that the environment was made for.
+    environ = {**os.environ, "PYTHONPATH": "src"}
+    command = [str(ROOT / ".venv/bin/cosmic-ray"), *arguments]
+    return subprocess.run(command, cwd=CLONE, env=environ, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def describe(item: dict[str, Any]) -> str:
+    found = item["mutations"][0]
+    line = found["start_pos"][0]
+    text = (CLONE / found["module_path"]).read_text().splitlines()[line - 1].strip()
+    return f"{found['module_path']}:{line}: {found['operator_name']} {found['occurrence']}: {text}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
