@@ -1,7 +1,7 @@
-"""Asks one hub for the length of one fetch: redirects, patience, when to give up, and where a token may go.
+"""Makes the requests of one fetch to one hub: redirects, patience, when to give up, and where a token may go.
 
-For: hf_finder.py and hf_fetch.py, which say what to ask. Imported when a source is fetched, not before. Why it is not
-the hub's own library: docs/adr/0012-own-hub-client.md.
+For: hf_library.py, which lets the hub's own library ask, and hf_fetch.py for raw files. Imported when a source is
+fetched, not before. Why the library does not make them itself: docs/adr/0014-hub-library-over-own-connections.md.
 Not for: connections, which http_connection.py makes for all providers.
 
 The host of a request is always the one that was configured: of a redirect or a link to a next page only the path is
@@ -13,13 +13,12 @@ from __future__ import annotations
 import math
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
 from http.client import responses
 from typing import Final
-from urllib.parse import urlencode
 
 from catalog_server.errors import Invalid
 from catalog_server.providers.deadline import Deadline, Passing, retry
@@ -78,7 +77,7 @@ class HubClient:
     def __init__(
         self, endpoint: Target, token: str | None, *, connector: Connector, deadline: Deadline, wait: Wait
     ) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._connector = connector
         self._deadline = deadline
         self._wait = wait
@@ -89,21 +88,16 @@ class HubClient:
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
 
-    def get(
-        self,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        *,
-        max_bytes: int = MAX_ANSWER_BYTES,
-        may_cut: bool = False,
-    ) -> Answer:
+    def get(self, path: str, *, max_bytes: int = MAX_ANSWER_BYTES, may_cut: bool = False) -> Answer:
         """The answer with status 200, of at most `max_bytes`; `may_cut` takes that much of a larger one.
+
+        `path` is what stands behind the endpoint, with the query.
 
         Raises:
             HubFailed: there is no such answer.
             Invalid: the address of the hub is not allowed.
         """
-        target = self._endpoint.path + path + (f"?{urlencode(query)}" if query else "")
+        target = self.endpoint.path + path
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._ask_patiently(target, max_bytes)
             if answer.status not in REDIRECTS:
@@ -153,7 +147,7 @@ class HubClient:
         if isinstance(error, ssl.SSLCertVerificationError):
             return HubFailed(f"its certificate is not accepted ({error.verify_message})")
         is_late = isinstance(error, TimeoutError) or not self._deadline.allows(0)
-        return HubFailed("no answer in time" if is_late else f"no answer: {explain(error, self._endpoint.host)}")
+        return HubFailed("no answer in time" if is_late else f"no answer: {explain(error, self.endpoint.host)}")
 
     def _count_silence(self, failed: HubFailed) -> HubFailed:
         """A hub that is down would cost each model its time, so a few in a row are enough."""
@@ -164,7 +158,7 @@ class HubClient:
 
     def _send(self, path: str, max_bytes: int, deadline: Deadline) -> Answer:
         if self._connection is None:
-            self._connection = self._connector.open(self._endpoint, TLSChoice(), deadline)
+            self._connection = self._connector.open(self.endpoint, TLSChoice(), deadline)
         try:
             response = self._connection.ask(path, self._headers, deadline, max_bytes)
             body, is_cut = read_up_to(response.read, coding_of(response.headers), max_bytes)
@@ -180,10 +174,10 @@ class HubClient:
         try:
             if _LOCATION.fullmatch(location) is None:
                 raise ValueError("is no absolute path")
-            target = self._endpoint.follow(location)
+            target = self.endpoint.follow(location)
         except ValueError:
             raise HubFailed("the hub redirects to nowhere", is_passing=False) from None
-        if target.origin != self._endpoint.origin:
+        if target.origin != self.endpoint.origin:
             raise HubFailed("the hub redirects to another host, which is not followed", is_passing=False)
         return target.request_path
 

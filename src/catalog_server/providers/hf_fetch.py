@@ -1,6 +1,6 @@
 """One fetch of an `hf` source from beginning to end: token, models, readmes, file, and what to say about failures.
 
-Imported when a source is fetched, not before, and with it the HTTP client. huggingface.py is the provider.
+Imported when a source is fetched, not before, and with it the hub's library. huggingface.py is the provider.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from catalog_server.providers.base import Fetched, FetchedFile
 from catalog_server.providers.deadline import Deadline
 from catalog_server.providers.hf_client import HubClient, HubFailed, Wait
 from catalog_server.providers.hf_finder import ModelFinder
+from catalog_server.providers.hf_library import Hub, open_hub
 from catalog_server.providers.hf_models import Described, build_document, encode_entry, with_readme
 from catalog_server.providers.hf_source import HubSource
 from catalog_server.providers.http_connection import Connector
@@ -45,10 +46,10 @@ def fetch_models(
     client = HubClient(
         source.endpoint, source.token, connector=connector, deadline=deadline, wait=wait or Deadline.pause
     )
-    with closing(client):
+    with closing(client), open_hub(client) as hub:
         if source.token is not None:
-            _check_token(client, source)
-        finder = ModelFinder(client, source)
+            _check_token(hub, source, source.token)
+        finder = ModelFinder(hub, source)
         finder.find_all()
         if finder.failures and not finder.found:
             raise _nothing(source, finder)
@@ -59,10 +60,10 @@ def fetch_models(
     )
 
 
-def _check_token(client: HubClient, source: HubSource) -> None:
+def _check_token(hub: Hub, source: HubSource, token: str) -> None:
     """A wrong token is told apart from models that do not exist: for both a hub says 401."""
     try:
-        client.get("/api/whoami-v2")
+        hub.check_token(token)
     except HubFailed as error:
         if error.status == _UNAUTHORIZED:
             problem = f"invalid credentials: {source.endpoint.authority} does not know the token"
@@ -114,6 +115,7 @@ def _add_readmes(client: HubClient, source: HubSource, models: list[Described], 
 
 
 def _fetch_readme(client: HubClient, model: Described, max_bytes: int) -> str | None:
+    """Not by the library, which keeps whole files in a folder on disk; a readme is cut and kept nowhere."""
     try:
         answer = client.get(f"/{model.name}/raw/main/{model.readme_file}", max_bytes=max_bytes, may_cut=True)
     except HubFailed:

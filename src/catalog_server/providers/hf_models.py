@@ -12,10 +12,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
-import msgspec
+from catalog_server.providers.hf_library import ModelCardData, ModelInfo
 
 README_NAMES: Final = ("README.md", "readme.md", "Readme.md", "README", "readme")
 LOGO: Final = (
@@ -33,35 +33,6 @@ _TO_ESCAPE: Final = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 Entry = dict[str, Any]
 
 
-class HubModel(msgspec.Struct, rename={"card": "cardData", "created": "createdAt", "updated": "lastModified"}):
-    """What is read of the hub's record; the rest is skipped. A hub may send anything in a field, or leave it out."""
-
-    id: Any = None
-    modelId: Any = None
-    author: Any = None
-    library_name: Any = None
-    pipeline_tag: Any = None
-    task: Any = None
-    tags: Any = None
-    private: Any = None
-    gated: Any = None
-    created: Any = None
-    updated: Any = None
-    card: Any = None
-    config: Any = None
-    siblings: Any = None
-
-    @property
-    def name(self) -> str:
-        given = self.id or self.modelId
-        return given if isinstance(given, str) else ""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether a list gave all that a record of its own would; older hubs give only the name there."""
-        return self.siblings is not None and self.card is not None
-
-
 @dataclass(frozen=True, slots=True)
 class Described:
     """A model as an entry without its readme, and the file that the readme stands in."""
@@ -74,26 +45,37 @@ class Described:
         return str(self.entry["name"])
 
 
-def describe_model(model: HubModel) -> Described:
-    name, card = model.name, _card(model.card)
+def name_of(model: ModelInfo) -> str:
+    """Nothing where the hub sent no text: the library checks no types."""
+    given: Any = model.id
+    return given if isinstance(given, str) else ""
+
+
+def is_complete(model: ModelInfo) -> bool:
+    """Whether a list gave all that a record of its own would; older hubs give only the name there."""
+    return model.siblings is not None and (model.card_data is not None or _readme_file(model) is None)
+
+
+def describe_model(model: ModelInfo) -> Described:
+    name, card = name_of(model), _card(model.card_data)
     license_id = _license(model.tags, card)
     entry: Entry = {
         "name": name,
         "externalId": name,
         "provider": _text(model.author) or name.rpartition("/")[0],
         "description": _text(card.get("description")),
-        "tasks": _unique([model.task, model.pipeline_tag]),
+        "tasks": _unique([getattr(model, "task", None), model.pipeline_tag]),
         "language": _unique(_as_list(card.get("language"))),
         "license": license_id,
         "licenseLink": _link(card),
         "libraryName": _text(model.library_name),
         "logo": LOGO,
-        "createTimeSinceEpoch": _milliseconds(model.created),
-        "lastUpdateTimeSinceEpoch": _milliseconds(model.updated),
+        "createTimeSinceEpoch": _milliseconds(model.created_at),
+        "lastUpdateTimeSinceEpoch": _milliseconds(model.last_modified),
         "customProperties": _custom_properties(model),
         "artifacts": [{"uri": f"hf://{name}", "name": f"{name}-hf-artifact", "externalId": name}],
     }
-    return Described({key: value for key, value in entry.items() if value}, _readme_file(model.siblings))
+    return Described({key: value for key, value in entry.items() if value}, _readme_file(model))
 
 
 def with_readme(entry: Entry, readme: str) -> Entry:
@@ -112,7 +94,7 @@ def build_document(lines: Sequence[bytes]) -> bytes:
     return b'{"models": [\n%s\n]}\n' % b",\n".join(lines)
 
 
-def _custom_properties(model: HubModel) -> Entry:
+def _custom_properties(model: ModelInfo) -> Entry:
     config = model.config if isinstance(model.config, Mapping) else {}
     tags = [tag for tag in _unique(_as_list(model.tags)) if not tag.startswith(_LICENSE_TAG)]
     found = {
@@ -129,10 +111,11 @@ def _custom_properties(model: HubModel) -> Entry:
 
 def _card(given: Any) -> Mapping[str, Any]:
     """The hub sends the card's fields themselves; some of its imitations send them below `data`."""
-    if not isinstance(given, Mapping):
+    if not isinstance(given, ModelCardData):
         return {}
-    inner = given.get("data")
-    return {**inner, **given} if isinstance(inner, Mapping) else given
+    own = {key: value for key, value in vars(given).items() if value is not None}
+    inner = own.get("data")
+    return {**inner, **own} if isinstance(inner, Mapping) else own
 
 
 def _license(tags: Any, card: Mapping[str, Any]) -> str:
@@ -151,19 +134,13 @@ def _is_link(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
-def _readme_file(siblings: Any) -> str | None:
-    names = _unique(one.get("rfilename") for one in _as_list(siblings) if isinstance(one, Mapping))
+def _readme_file(model: ModelInfo) -> str | None:
+    names = _unique(file.rfilename for file in model.siblings or ())
     return next((name for name in README_NAMES if name in names), None)
 
 
-def _milliseconds(given: Any) -> str:
-    try:
-        moment = datetime.fromisoformat(_text(given))
-    except ValueError:
-        return ""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return str(max(0, int(moment.timestamp() * 1000)) or "")
+def _milliseconds(given: datetime | None) -> str:
+    return "" if given is None else str(max(0, int(given.timestamp() * 1000)) or "")
 
 
 def _word(given: Any) -> str:

@@ -1,8 +1,9 @@
 """The `hf` provider: models of a hub that speaks the protocol of Hugging Face, as one catalog file of the model plugin.
 
 Properties and their rules are in hf_source.py and hf_patterns.py, the way from a hub's record to an entry in
-hf_models.py (there also why an unchanged hub gives unchanged bytes). A fetch is done by hf_fetch.py, hf_finder.py and
-hf_client.py over the parts of the `http` provider; they are imported by the first fetch.
+hf_models.py (there also why an unchanged hub gives unchanged bytes). A fetch is done by hf_fetch.py and hf_finder.py;
+they ask through huggingface_hub (hf_library.py), whose requests hf_client.py makes over the parts of the `http`
+provider. All of these are imported by the first fetch.
 
 The patterns of a source arrive in its properties as `includedModels` and `excludedModels`, wherever the configuration
 has them. They are used up here: a model may be called differently from the pattern that found it (`gpt2`,
@@ -59,7 +60,7 @@ class HuggingFaceProvider:
 
     def fetch(self, properties: Mapping[str, Any], files: FileAccess) -> Fetched:
         source = self._read(properties)
-        # Not before it is needed: a server without hf sources starts without the HTTP client, and 2 MB smaller.
+        # Not before it is needed: a server without hf sources starts without the hub's library, and 8 MB smaller.
         from catalog_server.providers.hf_fetch import HubLimits, fetch_models
 
         limits = HubLimits(self._max_bytes)

@@ -12,12 +12,10 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from catalog_server.catalog.configuration import Files
 from catalog_server.errors import CatalogError, Invalid, TooLarge, Unavailable
 from catalog_server.plugins.model import plugin
 from catalog_server.providers import hf_client
@@ -27,50 +25,15 @@ from catalog_server.providers.huggingface import HuggingFaceProvider
 from catalog_server.schema.decode import Record, decode_entity
 from catalog_server.schema.yaml_reader import iter_items
 from catalog_server.settings.kinds import Secret
-from catalog_server.sources.paths import Roots
 from tests.contract.providers.http_bench import make_certificate
-from tests.fake_huggingface import TOKEN, Fault, Hub, serve_hub
-
-NO_FILES = Files(Roots(()), "", Path(), 0)  # the provider opens none
-LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
-POLICY = HubPolicy(frozenset({"127.0.0.1"}), frozenset({"127.0.0.1"}), (LOOPBACK,))
-
-
-class Bench:
-    """A hub, a provider that may reach it, and a record of how long it waited."""
-
-    def __init__(self, hub: Hub) -> None:
-        self.hub = hub
-        self.waits: list[float] = []
-
-    def fetch(self, *included: str, **given: Any) -> Fetched:
-        settings = {"max_bytes": 10_000_000, "policy": POLICY, **given.pop("settings", {})}
-        provider = HuggingFaceProvider(wait=lambda _, seconds: self.waits.append(seconds), **settings)
-        patterns = {"includedModels": list(included)} if included else {}
-        return provider.fetch({"url": self.hub.url, **patterns, **given}, NO_FILES)
-
-    def fails(self, *included: str, **given: Any) -> CatalogError:
-        with pytest.raises(CatalogError) as caught:
-            self.fetch(*included, **given)
-        chain = [caught.value, caught.value.__cause__, caught.value.__context__]
-        assert not any(TOKEN in repr(error) for error in chain)
-        return caught.value
+from tests.contract.providers.hub_bench import LOOPBACK, NO_FILES, POLICY, HubBench, entries, names
+from tests.fake_huggingface import TOKEN, Fault, serve_hub
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
+def bench() -> Iterator[HubBench]:
     with serve_hub() as hub:
-        yield Bench(hub)
-
-
-def entries(fetched: Fetched) -> list[dict[str, Any]]:
-    (file,) = fetched.files
-    models: list[dict[str, Any]] = json.loads(file.data)["models"]
-    return models
-
-
-def names(fetched: Fetched) -> list[str]:
-    return [entry["name"] for entry in entries(fetched)]
+        yield HubBench(hub)
 
 
 def decode(fetched: Fetched) -> list[Record]:
@@ -80,7 +43,7 @@ def decode(fetched: Fetched) -> list[Record]:
 
 
 class TestWhatIsFetched:
-    def test_named_model_then_the_model_plugin_takes_it_as_it_is(self, bench: Bench) -> None:
+    def test_named_model_then_the_model_plugin_takes_it_as_it_is(self, bench: HubBench) -> None:
         """Mapping of spec plugins.md 3.5, card data at the top level as the public hub sends it."""
         bench.hub.add(
             "acme/tiny",
@@ -111,7 +74,7 @@ class TestWhatIsFetched:
         assert record.warnings == fetched.missed == ()
         assert fetched.files[0].shown == f"hf:{bench.hub.url.removeprefix('http://')}"
 
-    def test_unchanged_hub_then_equal_bytes(self, bench: Bench) -> None:
+    def test_unchanged_hub_then_equal_bytes(self, bench: HubBench) -> None:
         """Sorted by name, whatever the order in which the hub lists; nothing of the moment in it."""
         for name in ("acme/c", "acme/a", "acme/b"):
             bench.hub.add(name, readme=f"# {name}")
@@ -120,33 +83,33 @@ class TestWhatIsFetched:
         assert names(first) == ["acme/a", "acme/b", "acme/c"]
         assert bench.fetch("acme/*") == first
 
-    def test_organisation_then_all_pages_and_no_request_for_each_model(self, bench: Bench) -> None:
+    def test_organisation_then_all_pages_and_no_request_for_each_model(self, bench: HubBench) -> None:
         for number in range(250):
             bench.hub.add(f"acme/m{number:03}")
         assert len(names(bench.fetch("acme/*"))) == 250
         assert bench.hub.paths() == ["/api/models"] * 3
         assert [asked.query.get("cursor") for asked in bench.hub.requests] == [None, "100", "200"]
 
-    def test_hub_with_smaller_pages_then_all_the_same(self, bench: Bench) -> None:
+    def test_hub_with_smaller_pages_then_all_the_same(self, bench: HubBench) -> None:
         bench.hub.page_size = 7
         for number in range(20):
             bench.hub.add(f"acme/m{number:03}")
         assert len(names(bench.fetch("acme/*"))) == 20
 
-    def test_hub_with_short_lists_then_each_model_is_asked_for(self, bench: Bench) -> None:
+    def test_hub_with_short_lists_then_each_model_is_asked_for(self, bench: HubBench) -> None:
         bench.hub.lists_in_full = False
         bench.hub.add("acme/a", readme="# a")
         assert entries(bench.fetch("acme/*"))[0]["readme"] == "# a"
         assert bench.hub.paths() == ["/api/models", "/api/models/acme/a", "/acme/a/raw/main/README.md"]
 
-    def test_prefix_then_names_are_checked_again(self, bench: Bench) -> None:
+    def test_prefix_then_names_are_checked_again(self, bench: HubBench) -> None:
         """The hub's search finds the words anywhere in a name; case does not count."""
         for name in ("acme/Tiny-1", "acme/tiny-2", "acme/not-tiny", "other/tiny-3"):
             bench.hub.add(name)
         assert names(bench.fetch("acme/tiny*")) == ["acme/Tiny-1", "acme/tiny-2"]
         assert bench.hub.requests[0].query["search"] == "tiny"
 
-    def test_excluded_then_not_asked_for(self, bench: Bench) -> None:
+    def test_excluded_then_not_asked_for(self, bench: HubBench) -> None:
         for name in ("acme/a", "acme/b-gguf", "acme/c"):
             bench.hub.add(name)
         bench.hub.lists_in_full = False
@@ -154,12 +117,12 @@ class TestWhatIsFetched:
         assert "/api/models/acme/c" not in bench.hub.paths()
         assert "/api/models/acme/b-gguf" not in bench.hub.paths()
 
-    def test_renamed_model_then_under_the_name_of_today(self, bench: Bench) -> None:
+    def test_renamed_model_then_under_the_name_of_today(self, bench: HubBench) -> None:
         bench.hub.add("org/gpt2")
         bench.hub.renamed["gpt2"] = "org/gpt2"
         assert names(bench.fetch("gpt2")) == ["org/gpt2"]
 
-    def test_renamed_out_of_the_allowed_organisation_then_missed(self, bench: Bench) -> None:
+    def test_renamed_out_of_the_allowed_organisation_then_missed(self, bench: HubBench) -> None:
         bench.hub.add("acme/ok")
         bench.hub.add("evil/gpt2")
         bench.hub.renamed["acme/gpt2"] = "evil/gpt2"
@@ -167,23 +130,23 @@ class TestWhatIsFetched:
         assert names(fetched) == ["acme/ok"]
         assert [missed.names for missed in fetched.missed] == ["acme/gpt2"]
 
-    def test_allowed_organisation_without_patterns_then_all_of_it(self, bench: Bench) -> None:
+    def test_allowed_organisation_without_patterns_then_all_of_it(self, bench: HubBench) -> None:
         bench.hub.add("acme/a")
         bench.hub.add("other/b")
         assert names(bench.fetch(allowedOrganization="acme")) == ["acme/a"]
 
-    def test_path_in_url_then_before_every_request(self, bench: Bench) -> None:
+    def test_path_in_url_then_before_every_request(self, bench: HubBench) -> None:
         bench.fails("acme/a", url=f"{bench.hub.url}/artifacts/hf/")
         assert bench.hub.paths() == ["/artifacts/hf/api/models/acme/a"]
 
-    def test_nothing_matches_then_an_empty_file(self, bench: Bench) -> None:
+    def test_nothing_matches_then_an_empty_file(self, bench: HubBench) -> None:
         fetched = bench.fetch("acme/*")
         assert decode(fetched) == []
         assert fetched.missed == ()
 
 
 class TestLimits:
-    def test_max_models_then_no_more_and_nothing_missed(self, bench: Bench) -> None:
+    def test_max_models_then_no_more_and_nothing_missed(self, bench: HubBench) -> None:
         """The limit holds for the whole source; models that are named come first."""
         for number in range(30):
             bench.hub.add(f"acme/m{number:03}")
@@ -197,12 +160,12 @@ class TestLimits:
         assert len(bench.hub.requests) == 3
         assert [(log["event"], log["limit"]) for log in logs] == [("limit of models reached", 8)]
 
-    def test_large_readme_then_cut(self, bench: Bench) -> None:
+    def test_large_readme_then_cut(self, bench: HubBench) -> None:
         bench.hub.add("acme/a", readme="\N{GRINNING FACE}" * 100_000)
         readme = entries(bench.fetch("acme/a"))[0]["readme"]
         assert readme == "\N{GRINNING FACE}" * (128 * 1024 // 4)
 
-    def test_file_would_be_too_large_then_without_the_last_readmes(self, bench: Bench) -> None:
+    def test_file_would_be_too_large_then_without_the_last_readmes(self, bench: HubBench) -> None:
         for name in ("acme/a", "acme/b"):
             bench.hub.add(name, readme="x" * 5000)
         fetched = bench.fetch("acme/*", settings={"max_bytes": 9000})
@@ -210,7 +173,7 @@ class TestLimits:
         assert len(fetched.files[0].data) <= 9000
         assert isinstance(bench.fails("acme/*", settings={"max_bytes": 500}), TooLarge)
 
-    def test_answer_too_large_then_missed(self, bench: Bench) -> None:
+    def test_answer_too_large_then_missed(self, bench: HubBench) -> None:
         bench.hub.add("acme/a")
         bench.hub.add("acme/b")
         bench.hub.faults["/api/models/acme/a"] = Fault(200, body=b" " * (hf_client.MAX_ANSWER_BYTES + 1))
@@ -218,7 +181,7 @@ class TestLimits:
         assert [missed.names for missed in fetched.missed] == ["acme/a"]
 
     @pytest.mark.parametrize("delay_in", ["/api/models/acme/a", "/acme/a/raw/main/README.md"])
-    def test_slow_hub_then_the_fetch_ends_in_time(self, bench: Bench, delay_in: str) -> None:
+    def test_slow_hub_then_the_fetch_ends_in_time(self, bench: HubBench, delay_in: str) -> None:
         """One deadline for all of it, bytes that trickle included."""
         bench.hub.add("acme/a", readme="# a")
         bench.hub.faults[delay_in] = Fault(200, body=b" " * 20, delay_seconds=0.3)
@@ -237,7 +200,9 @@ class TestSingleFailures:
         ("status", "words"),
         [(500, "500 Internal Server Error"), (401, "does not exist, or is private"), (403, "not open"), (404, "exist")],
     )
-    def test_one_model_fails_then_missed_and_the_others_are_there(self, bench: Bench, status: int, words: str) -> None:
+    def test_one_model_fails_then_missed_and_the_others_are_there(
+        self, bench: HubBench, status: int, words: str
+    ) -> None:
         for name in ("acme/a", "acme/b", "acme/c"):
             bench.hub.add(name)
         bench.hub.faults["/api/models/acme/b"] = Fault(status)
@@ -247,7 +212,7 @@ class TestSingleFailures:
         assert missed.names == "acme/b"
         assert words in missed.reason
 
-    def test_listed_model_fails_then_missed_but_one_that_is_gone_is_not(self, bench: Bench) -> None:
+    def test_listed_model_fails_then_missed_but_one_that_is_gone_is_not(self, bench: HubBench) -> None:
         bench.hub.lists_in_full = False
         for name in ("acme/a", "acme/b", "acme/c"):
             bench.hub.add(name)
@@ -256,7 +221,7 @@ class TestSingleFailures:
         fetched = bench.fetch("acme/*")
         assert (names(fetched), [missed.names for missed in fetched.missed]) == (["acme/c"], ["acme/b"])
 
-    def test_list_breaks_off_then_first_pages_and_the_pattern_missed(self, bench: Bench) -> None:
+    def test_list_breaks_off_then_first_pages_and_the_pattern_missed(self, bench: HubBench) -> None:
         for number in range(8):
             bench.hub.add(f"acme/m{number}")
         bench.hub.page_size = 5
@@ -265,12 +230,12 @@ class TestSingleFailures:
         assert len(names(fetched)) == 5
         assert [missed.names for missed in fetched.missed] == ["acme/*"]
 
-    def test_bare_name_fails_then_kept_under_any_organisation(self, bench: Bench) -> None:
+    def test_bare_name_fails_then_kept_under_any_organisation(self, bench: HubBench) -> None:
         bench.hub.add("acme/a")
         bench.hub.faults["/api/models/gpt2"] = Fault(500)
         assert [missed.names for missed in bench.fetch("gpt2", "acme/a").missed] == ["*gpt2"]
 
-    def test_odd_record_in_a_list_then_missed(self, bench: Bench) -> None:
+    def test_odd_record_in_a_list_then_missed(self, bench: HubBench) -> None:
         bench.hub.add("acme/a")
         for index, odd in enumerate(("../../etc", 7, None, "acme/x y")):
             bench.hub.models[f"acme/odd{index}"] = {**bench.hub.models["acme/a"], "id": odd, "modelId": odd}
@@ -279,14 +244,14 @@ class TestSingleFailures:
         assert {missed.names for missed in fetched.missed} == {"acme/*"}
 
     @pytest.mark.parametrize("status", [404, 500, 429, 0])
-    def test_readme_fails_then_model_without_it(self, bench: Bench, status: int) -> None:
+    def test_readme_fails_then_model_without_it(self, bench: HubBench, status: int) -> None:
         bench.hub.add("acme/a", readme="# a")
         bench.hub.faults["/acme/a/raw/main/README.md"] = Fault(status)
         fetched = bench.fetch("acme/a")
         assert "readme" not in entries(fetched)[0]
         assert fetched.missed == ()
 
-    def test_connection_lost_once_then_asked_again(self, bench: Bench) -> None:
+    def test_connection_lost_once_then_asked_again(self, bench: HubBench) -> None:
         bench.hub.add("acme/a")
         bench.hub.add("acme/b")
         bench.hub.faults["/api/models/acme/b"] = Fault(0, times=1)
@@ -294,18 +259,18 @@ class TestSingleFailures:
 
 
 class TestWholeFailures:
-    def test_nothing_because_the_hub_is_broken_then_unavailable(self, bench: Bench) -> None:
+    def test_nothing_because_the_hub_is_broken_then_unavailable(self, bench: HubBench) -> None:
         bench.hub.faults["/api/models/acme/a"] = Fault(500)
         error = bench.fails("acme/a", "acme/missing")
         assert isinstance(error, Unavailable)
         assert "acme/a: the hub answers 500" in error.message
 
-    def test_nothing_because_none_exists_then_invalid(self, bench: Bench) -> None:
+    def test_nothing_because_none_exists_then_invalid(self, bench: HubBench) -> None:
         error = bench.fails("acme/a", "acme/b")
         assert isinstance(error, Invalid)
         assert "acme/a: does not exist" in error.message
 
-    def test_no_hub_then_unavailable_and_only_a_few_tries(self, bench: Bench) -> None:
+    def test_no_hub_then_unavailable_and_only_a_few_tries(self, bench: HubBench) -> None:
         started = time.monotonic()
         error = bench.fails(*(f"acme/m{number}" for number in range(300)), url="http://127.0.0.1:9")
         assert isinstance(error, Unavailable)
@@ -315,19 +280,19 @@ class TestWholeFailures:
     @pytest.mark.parametrize(
         "body", [b"", b"<html>", b"[]", b'{"id": "../x"}', b'{"id": 5}', b"null", b"\xff", b'{"id": "a\\ud800"}']
     )
-    def test_answer_is_no_model_then_invalid(self, bench: Bench, body: bytes) -> None:
+    def test_answer_is_no_model_then_invalid(self, bench: HubBench, body: bytes) -> None:
         bench.hub.faults["/api/models/acme/a"] = Fault(200, body=body)
         assert "cannot be read" in bench.fails("acme/a").message
 
     @pytest.mark.parametrize("link", ["{base}{path}?page=2", "{base}{path}?cursor=", "{base}{path}", "//["])
-    def test_next_page_without_cursor_then_missed(self, bench: Bench, link: str) -> None:
+    def test_next_page_without_cursor_then_missed(self, bench: HubBench, link: str) -> None:
         bench.hub.page_size = 1
         bench.hub.add("acme/a")
         bench.hub.add("acme/b")
         bench.hub.next_link = link
         assert [missed.names for missed in bench.fetch("acme/*").missed] == ["acme/*"]
 
-    def test_list_in_a_ring_then_it_ends(self, bench: Bench) -> None:
+    def test_list_in_a_ring_then_it_ends(self, bench: HubBench) -> None:
         for name in ("acme/a", "acme/b", "acme/c"):
             bench.hub.add(name)
         bench.hub.page_size = 1
@@ -337,7 +302,7 @@ class TestWholeFailures:
 
 
 class TestPatience:
-    def test_busy_for_a_moment_then_waited_for(self, bench: Bench) -> None:
+    def test_busy_for_a_moment_then_waited_for(self, bench: HubBench) -> None:
         bench.hub.add("acme/a")
         bench.hub.faults["/api/models/acme/a"] = Fault(429, {"Retry-After": "7"}, times=1)
         assert bench.fetch("acme/a").missed == ()
@@ -347,7 +312,7 @@ class TestPatience:
         assert bench.fetch("acme/a").missed == ()
         assert bench.waits == [7, 1, 3, 12]
 
-    def test_busy_for_long_then_left_alone(self, bench: Bench) -> None:
+    def test_busy_for_long_then_left_alone(self, bench: HubBench) -> None:
         """After 'come back in five minutes' no further request is made in this fetch."""
         bench.hub.add("acme/a", readme="# a")
         bench.hub.faults["/api/models/acme/b"] = Fault(429, {"Retry-After": "300"})
@@ -357,7 +322,7 @@ class TestPatience:
         assert bench.hub.paths() == ["/api/models/acme/a", "/api/models/acme/b"]
         assert bench.waits == []
 
-    def test_broken_again_and_again_then_given_up(self, bench: Bench) -> None:
+    def test_broken_again_and_again_then_given_up(self, bench: HubBench) -> None:
         """A hub that is down costs a few tries, not a few for each model."""
         wanted = [f"acme/m{number}" for number in range(20)]
         bench.hub.faults = {f"/api/models/{name}": Fault(503) for name in wanted}
@@ -365,7 +330,7 @@ class TestPatience:
         assert len(bench.hub.requests) == 9
         assert bench.waits == [1, 3] * 3
 
-    def test_busy_from_the_start_then_unavailable_until_then(self, bench: Bench) -> None:
+    def test_busy_from_the_start_then_unavailable_until_then(self, bench: HubBench) -> None:
         bench.hub.faults["/api/models"] = Fault(429, {"Retry-After": "300"})
         error = bench.fails("acme/*")
         assert isinstance(error, Unavailable)
@@ -375,7 +340,7 @@ class TestPatience:
 class TestEncodings:
     """Answers are packed where the hub offers it; the limits hold for what comes out."""
 
-    def test_packed_list_then_read(self, bench: Bench) -> None:
+    def test_packed_list_then_read(self, bench: HubBench) -> None:
         record = b'[{"id": "acme/a", "tags": [], "siblings": [], "cardData": {}}]'
         bench.hub.faults["/api/models"] = Fault(200, {"Content-Encoding": "gzip"}, gzip.compress(record))
         assert names(bench.fetch("acme/*")) == ["acme/a"]
@@ -391,7 +356,7 @@ class TestEncodings:
         ids=["unknown", "damaged", "bomb"],
     )
     def test_one_answer_that_cannot_be_unpacked_then_missed(
-        self, bench: Bench, coding: str, body: bytes, reason: str
+        self, bench: HubBench, coding: str, body: bytes, reason: str
     ) -> None:
         bench.hub.add("acme/b")
         bench.hub.faults["/api/models/acme/a"] = Fault(200, {"Content-Encoding": coding}, body)
@@ -402,7 +367,7 @@ class TestEncodings:
 
 
 class TestToken:
-    def test_token_then_sent_and_private_models_seen(self, bench: Bench) -> None:
+    def test_token_then_sent_and_private_models_seen(self, bench: HubBench) -> None:
         bench.hub.add("acme/secret", private=True)
         for given in (
             {"token": f"{TOKEN}\n"},
@@ -415,7 +380,7 @@ class TestToken:
         assert bench.hub.requests[0].headers["user-agent"].startswith("catalog-server/")
 
     def test_no_token_then_none_is_sent_whatever_the_environment_holds(
-        self, bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, bench: HubBench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         (tmp_path / "token").write_text(TOKEN)
         for name, value in {"HF_TOKEN": TOKEN, "HF_API_KEY": TOKEN, "HF_HOME": str(tmp_path)}.items():
@@ -426,7 +391,7 @@ class TestToken:
         assert names(bench.fetch("acme/a")) == ["acme/a"]
         assert "authorization" not in bench.hub.requests[0].headers
 
-    def test_wrong_token_then_invalid_credentials(self, bench: Bench) -> None:
+    def test_wrong_token_then_invalid_credentials(self, bench: HubBench) -> None:
         bench.hub.tokens = {"hf_another"}
         with capture_logs() as logs:
             error = bench.fails("acme/a", token=TOKEN)
@@ -438,12 +403,12 @@ class TestToken:
 
     @pytest.mark.parametrize(("status", "kind"), [(403, Invalid), (404, Invalid), (500, Unavailable), (0, Unavailable)])
     def test_token_cannot_be_checked_then_the_source_fails(
-        self, bench: Bench, status: int, kind: type[CatalogError]
+        self, bench: HubBench, status: int, kind: type[CatalogError]
     ) -> None:
         bench.hub.faults["/api/whoami-v2"] = Fault(status)
         assert type(bench.fails("acme/a", token=TOKEN)) is kind
 
-    def test_host_that_may_not_have_the_token_then_anonymous_or_refused(self, bench: Bench) -> None:
+    def test_host_that_may_not_have_the_token_then_anonymous_or_refused(self, bench: HubBench) -> None:
         """A custom url gets no token of the server; one that is asked for by name is refused, not dropped."""
         bench.hub.add("acme/a")
         policy = HubPolicy(frozenset(), POLICY.http_hosts, POLICY.allowed_networks)
@@ -455,18 +420,18 @@ class TestToken:
 
 
 class TestWhereRequestsGo:
-    def test_redirect_to_another_host_then_not_followed(self, bench: Bench) -> None:
+    def test_redirect_to_another_host_then_not_followed(self, bench: HubBench) -> None:
         with serve_hub() as other:
             for location in (f"{other.url}/api/models/acme/a", other.url.replace("http:", ""), "//[", "\\\\x", ""):
                 bench.hub.faults["/api/models/acme/a"] = Fault(307, {"Location": location})
                 assert "redirects to" in bench.fails("acme/a", token=TOKEN).message
             assert other.requests == []
 
-    def test_redirects_in_a_ring_then_they_end(self, bench: Bench) -> None:
+    def test_redirects_in_a_ring_then_they_end(self, bench: HubBench) -> None:
         bench.hub.renamed["acme/a"] = "acme/a"
         assert "redirects" in bench.fails("acme/a").message
 
-    def test_next_page_at_another_host_then_asked_here(self, bench: Bench) -> None:
+    def test_next_page_at_another_host_then_asked_here(self, bench: HubBench) -> None:
         with serve_hub() as other:
             for number in range(3):
                 bench.hub.add(f"acme/m{number}")
@@ -482,7 +447,7 @@ class TestWhereRequestsGo:
             *(("2130706433", "odd form of an IPv4 address"), ("0", "odd form of an IPv4 address")),
         ],
     )
-    def test_private_address_then_refused_unless_allowed(self, bench: Bench, host: str, problem: str) -> None:
+    def test_private_address_then_refused_unless_allowed(self, bench: HubBench, host: str, problem: str) -> None:
         url = bench.hub.url.replace("127.0.0.1", host)
         policy = HubPolicy(http_hosts=frozenset({host.strip("[]")}))
         error = bench.fails("acme/a", url=url, settings={"policy": policy})
@@ -490,7 +455,7 @@ class TestWhereRequestsGo:
         assert problem in error.message
         assert bench.hub.requests == []
 
-    def test_allowed_network_then_reached_by_name_too(self, bench: Bench) -> None:
+    def test_allowed_network_then_reached_by_name_too(self, bench: HubBench) -> None:
         bench.hub.add("acme/a")
         policy = HubPolicy(
             http_hosts=frozenset({"localhost"}), allowed_networks=(LOOPBACK, ipaddress.ip_network("::1/128"))
@@ -512,7 +477,7 @@ class TestTLS:
         policy = HubPolicy(frozenset({"localhost", "127.0.0.1"}), allowed_networks=(LOOPBACK,))
         settings = {"policy": policy}
         with serve_hub(certificate) as hub:
-            bench = Bench(hub)
+            bench = HubBench(hub)
             hub.add("acme/a", readme="# a")
             hub.url = hub.url.replace("127.0.0.1", "localhost")
             assert "its certificate is not accepted" in bench.fails("acme/a", token=TOKEN, settings=settings).message
@@ -524,7 +489,7 @@ class TestTLS:
             assert entries(bench.fetch("acme/a", token=TOKEN, settings=settings))[0]["readme"] == "# a"
             assert hub.requests[0].headers["host"].startswith("localhost:")
 
-    def test_silent_handshake_then_the_fetch_ends_in_time(self, bench: Bench) -> None:
+    def test_silent_handshake_then_the_fetch_ends_in_time(self, bench: HubBench) -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute:
             started = time.monotonic()
             url = f"https://127.0.0.1:{mute.getsockname()[1]}"
@@ -533,7 +498,7 @@ class TestTLS:
 
 
 class TestRole:
-    def test_check_then_nothing_is_asked(self, bench: Bench) -> None:
+    def test_check_then_nothing_is_asked(self, bench: HubBench) -> None:
         provider = HuggingFaceProvider(max_bytes=1000, policy=POLICY)
         provider.check({"url": bench.hub.url, "includedModels": ["acme/*"]}, NO_FILES)
         with pytest.raises(Invalid):

@@ -1,36 +1,39 @@
-"""From a hub's record to an entry: the mapping of spec plugins.md 3.5, and whatever a hub may send."""
+"""From a model as the hub's library has it to an entry: the mapping of spec plugins.md 3.5, and odd models."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog_server.plugins.model import plugin
+from catalog_server.providers.hf_library import ModelInfo
 from catalog_server.providers.hf_models import (
-    HubModel,
     build_document,
     describe_model,
     encode_entry,
+    is_complete,
+    name_of,
     with_readme,
 )
 from catalog_server.schema.decode import decode_entity
 from catalog_server.schema.yaml_reader import iter_items
 
+KEYS = st.text(max_size=5).filter(lambda key: key not in ("self", "tags"))
+"""In a card these can be what the library refuses, see test_hf_library.py."""
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = [name for name in HubModel.__struct_encode_fields__ if name not in ("id", "modelId")]
+FIELDS = ("author", "library_name", "pipeline_tag", "task", "tags", "private", "gated", "cardData", "config")
 
 
-def record(**fields: Any) -> HubModel:
-    return msgspec.convert({"id": "acme/a", **fields}, HubModel)
+def record(**fields: Any) -> ModelInfo:
+    return ModelInfo(**{"id": "acme/a", **fields})
 
 
 def entry(**fields: Any) -> dict[str, Any]:
@@ -55,8 +58,29 @@ def test_only_a_name_then_still_an_entry() -> None:
         **{"name": "acme/a", "externalId": "acme/a", "provider": "acme"},
         "artifacts": [{"uri": "hf://acme/a", "name": "acme/a-hf-artifact", "externalId": "acme/a"}],
     }
-    assert "provider" not in describe_model(HubModel(id="gpt2")).entry
-    assert HubModel(modelId="gpt2").name == "gpt2"
+    assert "provider" not in describe_model(record(id="gpt2")).entry
+
+
+@pytest.mark.parametrize("given", [None, 7, ["acme/a"], {}])
+def test_name_is_no_text_then_none(given: Any) -> None:
+    assert name_of(record(id=given)) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, False),
+        ({"cardData": {"license": "mit"}}, False),
+        ({"siblings": [{"rfilename": "README.md"}]}, False),
+        ({"siblings": [{"rfilename": "README.md"}], "cardData": {"license": "mit"}}, True),
+        ({"siblings": [{"rfilename": "config.json"}]}, True),
+        ({"siblings": [], "cardData": {}}, True),
+    ],
+)
+def test_complete_then_with_files_and_with_the_card_that_a_readme_can_have(
+    fields: dict[str, Any], expected: bool
+) -> None:
+    assert is_complete(record(**fields)) is expected
 
 
 @pytest.mark.parametrize(
@@ -101,10 +125,10 @@ def test_tasks_then_both_once() -> None:
     ("given", "expected"),
     [
         ("2024-05-06T07:08:09.123Z", "1714979289123"),
-        ("2024-05-06T07:08:09", "1714979289000"),
+        ("2024-05-06T07:08:09Z", "1714979289000"),
         ("1960-01-01T00:00:00Z", None),
-        ("yesterday", None),
-        (5, None),
+        (None, None),
+        ("", None),
     ],
 )
 def test_times_then_milliseconds(given: Any, expected: str | None) -> None:
