@@ -91,7 +91,8 @@ class Paths:
     """An allow-list: a source must not read any file of the host. Unset: the folder of each sources file, `plugins` and
     `sample-repos` beside it, /plugins and /sample-repos, which fits the shipped layout."""
     secrets_dir: Path | None = active("CATALOG_SECRETS_DIR", "", OPTIONAL_PATH, "Folder with secrets as <name>/<key>.")
-    """Unset: secret references cannot be resolved from files. There is no folder that is safe to assume."""
+    """As <namespace>/<name>/<key> where several tenants share the server. Unset: secret references cannot be resolved
+    from files. There is no folder that is safe to assume."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +120,8 @@ class Providers:
     secret_namespaces: tuple[str, ...] = active(
         "CATALOG_SECRET_NAMESPACES", "", NAMESPACES, "Further namespaces whose secrets sources may refer to (k8s mode)."
     )
-    """Empty: only CATALOG_CONFIG_NAMESPACE. The service account may be able to read more than a source should."""
+    """Empty: only CATALOG_CONFIG_NAMESPACE, or where several tenants share the server the tenant's. What is named here is
+    for all of them. The service account may be able to read more than a source should."""
     hf_api_key: Secret = active("HF_API_KEY", "", SECRET, "Token for huggingface.co, of sources that name it.")
     """Empty: anonymous. Sources refer to it by `apiKeyEnvVar`; a SecretRef in `token` is the better way."""
     hf_token: Secret = active("HF_TOKEN", "", SECRET, "The same under the name that other tools use.")
