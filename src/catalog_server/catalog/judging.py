@@ -189,14 +189,9 @@ class Judge:
             yield Finding("id", f"the path names the source {candidate.path_id[:128]!r}", "id_mismatch")
         if not all(isinstance(candidate.given.get(key), str) for key in ("id", "name", "type")):
             return  # said by the layers before
-        marked = _find_marker(candidate.properties, "properties")
-        if marked is not None:
-            yield Finding(marked, f"{MARKER} stands for a stored value, and there is none", "redacted_value")
-            return
-        moved = candidate.moved_secrets
-        if moved is not None:
-            problem = f"another host must not get the secrets that {MARKER} stands for: give them anew"
-            yield Finding(moved, problem, "secret_moved")
+        unfit = _secret_fault(candidate)
+        if unfit is not None:
+            yield unfit
             return
         try:
             self._fetcher.check(candidate.plugin, candidate.source())
@@ -266,6 +261,18 @@ def _content_faults(plugin: Plugin, text: str) -> Iterator[Finding]:
         where = f"line {problem.line}: {problem.field}: " if problem.field else f"line {problem.line}: "
         message = f"unknown or invalid fields in content: {where}{problem.message}"
         yield Finding(CONTENT_FIELD, message, "content_unknown_field")
+
+
+def _secret_fault(candidate: Candidate) -> Finding | None:
+    """What is wrong with the redacted values that came back."""
+    marked = _find_marker(candidate.properties, "properties")
+    if marked is not None:
+        return Finding(marked, f"{MARKER} stands for a stored value, and there is none", "redacted_value")
+    moved = candidate.moved_secrets
+    if moved is not None:
+        problem = f"another host must not get the secrets that {MARKER} stands for: give them anew"
+        return Finding(moved, problem, "secret_moved")
+    return None
 
 
 def _find_marker(value: Any, path: str) -> str | None:

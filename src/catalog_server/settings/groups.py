@@ -58,6 +58,28 @@ class Server:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Connections:
+    """How long clients may hold what they share."""
+
+    maximum: int = active("CATALOG_MAX_CONNECTIONS", "1000", whole(1, 1_000_000), "Connections at the same time.")
+    """Where there are more, the one that has waited longest for its client is closed. A proxy needs far fewer, and the
+    limit on open files is rarely below it."""
+    head_timeout_seconds: int = active(
+        "CATALOG_HEAD_TIMEOUT_SECONDS", "10", SECONDS, "How long the head of a request may take."
+    )
+    """Seconds, from the connection or the first byte on. Heads are small: only a client that means to be slow needs
+    longer."""
+    stalled_timeout_seconds: int = active(
+        "CATALOG_STALLED_TIMEOUT_SECONDS", "60", SECONDS, "How long a body may take, or a client that takes no answer."
+    )
+    """Seconds. A body has at most two megabytes; a slow line carries them in that time."""
+    idle_timeout_seconds: int = active(
+        "CATALOG_IDLE_TIMEOUT_SECONDS", "30", SECONDS, "How long a connection is kept between requests."
+    )
+    """Seconds. Set it above the idle time of the proxy before the server, so that the proxy is the one that closes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Logging:
     """What the process writes about itself."""
 
@@ -120,8 +142,8 @@ class Providers:
     secret_namespaces: tuple[str, ...] = active(
         "CATALOG_SECRET_NAMESPACES", "", NAMESPACES, "Further namespaces whose secrets sources may refer to (k8s mode)."
     )
-    """Empty: only CATALOG_CONFIG_NAMESPACE, or where several tenants share the server the tenant's. What is named here is
-    for all of them. The service account may be able to read more than a source should."""
+    """Empty: only CATALOG_CONFIG_NAMESPACE, or where several tenants share the server the tenant's own. What is named
+    here is for all of them. The service account may be able to read more than a source should."""
     hf_api_key: Secret = active("HF_API_KEY", "", SECRET, "Token for huggingface.co, of sources that name it.")
     """Empty: anonymous. Sources refer to it by `apiKeyEnvVar`; a SecretRef in `token` is the better way."""
     hf_token: Secret = active("HF_TOKEN", "", SECRET, "The same under the name that other tools use.")
@@ -366,6 +388,7 @@ class Settings:
     """Everything that an operator can set, checked. `not_active_yet` names given settings without effect so far."""
 
     server: Server
+    connections: Connections
     logging: Logging
     paths: Paths
     limits: Limits
