@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -36,6 +37,19 @@ _MESSAGES: Final = {
 }
 
 
+class _Wait(Enum):
+    """What the server waits for."""
+
+    HEAD = auto()
+    BODY = auto()
+    END_OF_BODY = auto()
+    """Nobody wants it any more: the answer was given before its end."""
+    REQUEST = auto()
+    """The next one, or the first byte of it."""
+    END = auto()
+    """Of a connection that is over for the server."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConnectionLimits:
     """Times in seconds. `stalled`: for a body to come, and for the client to take some of an answer."""
@@ -44,6 +58,14 @@ class ConnectionLimits:
     head_seconds: float = 10.0
     stalled_seconds: float = 60.0
     idle_seconds: int = 30
+
+    def of(self, wait: _Wait) -> float:
+        """How long a client may let the server wait."""
+        if wait is _Wait.BODY:
+            return self.stalled_seconds
+        if wait is _Wait.HEAD:
+            return self.head_seconds
+        return self.idle_seconds if wait is _Wait.REQUEST else _LINGER_SECONDS
 
 
 class _Unfit(Exception):
@@ -59,11 +81,12 @@ class _Sweep:
     """Looks at all connections of the server, as long as there are any."""
 
     def __init__(self) -> None:
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}
+        """In the order in which they came."""
         self._is_running = False
 
     def add(self, connection: Connection) -> None:
-        self.connections.add(connection)
+        self.connections[connection] = None
         self._run_later(connection.loop)
 
     def _run_later(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -80,46 +103,48 @@ class _Sweep:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. `_due` is when the present wait for the client ends: while the server works, never."""
+    """One connection. What it waits for is seen by the sweep, so that requests need not look at the clock."""
 
     def __init__(self, limits: ConnectionLimits, sweep: _Sweep, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._limits = limits
         self._sweep = sweep
-        self._due = _NEVER
-        self.waits_since = 0.0
-        self._is_in_head = False
+        self._messages = 0
+        """Requests that have come to their end."""
+        self._is_in_head = self._is_in_body = self._is_refused = False
         self._first_bytes = self._head_bytes = self._part_bytes = 0
         """Of a head that comes in several parts: of the first part, which may hold other things as well, of those
         between, and of the present one."""
         self._unfit_status = 400
-        self._is_refused = False
+        self._seen: tuple[_Wait | None, int] = (None, 0)
+        self.waits_since = 0.0
+        """When the present wait was first seen."""
         self._takes_until = _NEVER
         self._unsent_bytes = 0
-        self._answering: RequestResponseCycle | None = None
+        self._earlier: list[RequestResponseCycle] = []
+        """Being answered while later requests of a pipeline have come already."""
 
     # --- the life of a connection ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.waits_since = self.loop.time()
-        self._due = self.waits_since + self._limits.head_seconds
+        self._seen = (_Wait.HEAD, 0)
         self._sweep.add(self)
         if len(self._sweep.connections) > self._limits.connections:
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._sweep.connections.discard(self)
+        self._sweep.connections.pop(self, None)
         super().connection_lost(exc)
-        # uvicorn tells the request that came last. Where requests are pipelined, an earlier one is being answered.
-        if self._answering is not None:
-            self._answering.disconnected = True
+        for cycle in self._earlier:  # uvicorn tells the last one only
+            cycle.disconnected = True
 
     def _make_room(self) -> None:
         waiting = [one for one in self._sweep.connections if one is not self and one.is_waiting]
         if waiting:
             longest = min(waiting, key=lambda one: one.waits_since)
-            self._sweep.connections.discard(longest)
+            del self._sweep.connections[longest]
             longest.transport.abort()
         else:
             self._refuse(503)
@@ -130,23 +155,34 @@ class Connection(HttpToolsProtocol):
         """Whether nothing is being answered: the client has sent no request, or only part of a head."""
         return self.cycle is None or self.cycle.response_complete
 
+    def _wait(self) -> _Wait | None:
+        """What of the client is waited for; None while the server is at work."""
+        if self._is_refused or self.transport.is_closing():
+            return _Wait.END
+        if self._is_in_body and not self.pipeline:
+            return _Wait.END_OF_BODY if self.is_waiting else _Wait.BODY
+        if not self.is_waiting:
+            return None
+        return _Wait.HEAD if self._is_in_head or self.cycle is None else _Wait.REQUEST
+
     def end_if_due(self, now: float) -> None:
         """End a connection whose client lets it wait."""
-        if self.transport.is_closing():
-            if now >= self._due:
-                self.transport.abort()
-            self._due = min(self._due, now + _LINGER_SECONDS)
-        elif now >= self._due:
-            self._end_wait(now)
+        seen = self._wait(), self._messages
+        if seen != self._seen:
+            self._seen, self.waits_since = seen, now
+        wait = seen[0]
+        if wait is not None and now - self.waits_since >= self._limits.of(wait):
+            self._end(wait)
         elif now >= self._takes_until:
             self._end_if_stalled(now)
 
-    def _end_wait(self, now: float) -> None:
-        self._due = now + _LINGER_SECONDS
-        if self._is_refused or not (self._is_in_head and self.is_waiting):
-            self.transport.close()
-        else:
+    def _end(self, wait: _Wait) -> None:
+        if wait is _Wait.END:
+            self.transport.abort()
+        elif wait is _Wait.HEAD and self._is_in_head:
             self._refuse(408)
+        else:
+            self.transport.close()
 
     def _end_if_stalled(self, now: float) -> None:
         left = self.transport.get_write_buffer_size()
@@ -168,8 +204,6 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
-        if self.timeout_keep_alive_task is not None and self._due == _NEVER:
-            self._due = self.loop.time() + self._limits.head_seconds
         was_in_head, self._part_bytes = self._is_in_head, len(data)
         super().data_received(data)
         if self._is_in_head and not self._is_refused:
@@ -196,27 +230,19 @@ class Connection(HttpToolsProtocol):
         if len(self.headers) > MAX_FIELDS or (is_long and self._field_bytes() > MAX_HEAD_BYTES):
             self._unfit_status = 431
             raise _Unfit
+        before = self.cycle
         super().on_headers_complete()
-        self._is_in_head = False
-        self._due = self.loop.time() + self._limits.stalled_seconds
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        self._is_in_head, self._is_in_body = False, True
+        if self.pipeline:
+            self._earlier = [*(one for one in self._earlier if not one.response_complete), before]
 
     def _field_bytes(self) -> int:
         return sum(len(name) + len(value) for name, value in self.headers)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        # After an early answer uvicorn no longer counts how long the connection is idle.
-        self._due = self.loop.time() + self._limits.idle_seconds if self.cycle.response_complete else _NEVER
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self.waits_since = self.loop.time()
-        if self._due != _NEVER and not self._is_in_head:  # the rest of a body that nobody wants any more
-            self._due = min(self._due, self.waits_since + _LINGER_SECONDS)
+        self._is_in_body = False
+        self._messages += 1
 
     # --- answers without a request ---
 
@@ -236,6 +262,5 @@ class Connection(HttpToolsProtocol):
         self.transport.write(head.encode() + body)
         if self.is_waiting:
             self.transport.write_eof()
-            self._due = self.loop.time() + _LINGER_SECONDS
         else:  # an earlier request is still being answered
             self.transport.close()
