@@ -1,7 +1,7 @@
 """Looks for known vulnerabilities in what uv.lock names, with pip-audit: one that is found fails the check.
 
-pip-audit asks a service for advisories. Where that cannot be reached, or does not know the packages, as behind a mirror,
-that is said and nothing fails: a check that needs the network must not stop who works without it.
+pip-audit asks a service for advisories. Where that cannot be reached, or does not know the packages, as behind a
+mirror, that is said and nothing fails: a check that needs the network must not stop who works without it.
 Further arguments are handed on to pip-audit.
 """
 

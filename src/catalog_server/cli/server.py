@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from catalog_server.errors import CatalogError
-from catalog_server.http.connections import ConnectionLimits, connection_factory
+import os
+import resource
 import signal
 import socket
 import sys
@@ -15,7 +15,6 @@ import uvicorn
 
 from catalog_server import __version__
 from catalog_server.bootstrap import Server, build, migrate_once
-from catalog_server.errors import CatalogError
 from catalog_server.errors import CatalogError
 from catalog_server.http.connections import ConnectionLimits, connection_factory
 from catalog_server.settings import MIGRATE, Listen, Settings, load_or_exit

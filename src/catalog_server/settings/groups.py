@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from catalog_server.settings.edge import Connections, Server
 from catalog_server.settings.kinds import (
     BOOLEAN,
     CLAIM,
@@ -16,19 +17,16 @@ from catalog_server.settings.kinds import (
     HOSTS,
     KUBERNETES_KEY,
     KUBERNETES_NAME,
-    LISTEN,
     NAMESPACE,
     NAMESPACES,
     NETWORKS,
     OPTIONAL_PATH,
-    ORIGINS,
     PATH,
     PATHS,
     SECONDS,
     SECRET,
     TEXT,
     DatabaseType,
-    Listen,
     Network,
     Secret,
     choice,
@@ -43,40 +41,6 @@ from catalog_server.settings.table import (
     later,
     type_of_dsn,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Server:
-    """The HTTP edge."""
-
-    listen: Listen = active("--listen", ":8080", LISTEN, "Address to accept HTTP connections on.")
-    """All interfaces, because a container is reached from outside; 8080 needs no privileges."""
-    cors_origins: tuple[str, ...] = active(
-        "CATALOG_CORS_ORIGINS", "*", ORIGINS, "Web origins whose scripts may call the API."
-    )
-    """`*` is any http or https origin: no cookies are involved, so the browser adds no rights to a script."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Connections:
-    """How long clients may hold what they share."""
-
-    maximum: int = active("CATALOG_MAX_CONNECTIONS", "1000", whole(1, 1_000_000), "Connections at the same time.")
-    """Where there are more, the one that has waited longest for its client is closed. A proxy needs far fewer, and the
-    limit on open files is rarely below it."""
-    head_timeout_seconds: int = active(
-        "CATALOG_HEAD_TIMEOUT_SECONDS", "10", SECONDS, "How long the head of a request may take."
-    )
-    """Seconds, from the connection or the first byte on. Heads are small: only a client that means to be slow needs
-    longer."""
-    stalled_timeout_seconds: int = active(
-        "CATALOG_STALLED_TIMEOUT_SECONDS", "60", SECONDS, "How long a body may take, or a client that takes no answer."
-    )
-    """Seconds. A body has at most two megabytes; a slow line carries them in that time."""
-    idle_timeout_seconds: int = active(
-        "CATALOG_IDLE_TIMEOUT_SECONDS", "30", SECONDS, "How long a connection is kept between requests."
-    )
-    """Seconds. Set it above the idle time of the proxy before the server, so that the proxy is the one that closes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
@@ -13,7 +14,7 @@ from catalog_server.http.answer_cache import AnswerCache
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.router import Operation, Route, decode_name
 from catalog_server.http.routes.entities import version_of
-from catalog_server.http.services import Services
+from catalog_server.http.services import CacheSettings, Services
 
 _TEXT = {"type": "string"}
 _CAPABILITIES = {
@@ -59,17 +60,7 @@ def discovery_routes(services: Services) -> list[Route]:
     """Their version holds the health of each plugin, so that it is never served stale."""
     registry, loader, settings = services.registry, services.loader, services.cache
     descriptions = {plugin.name: describe(plugin) for plugin in registry}
-    versions = [version_of(services, plugin) for plugin in registry]
-
-    def version(request: Request) -> str:
-        healthy = loader.healthy(request.scope)
-        states = (f"{one(request)}{'' if healthy[p.name] else '!'}" for p, one in zip(registry, versions, strict=True))
-        return blake2b(" ".join(states).encode(), digest_size=8).hexdigest()
-
-    def cache(ttl_seconds: int) -> AnswerCache | None:
-        if not settings.is_enabled:
-            return None
-        return AnswerCache(max_entries=settings.max_entries, ttl_seconds=ttl_seconds, is_told=True)
+    version = _version_of_all(services)
 
     def list_plugins(request: Request) -> Response:
         healthy = loader.healthy(request.scope)
@@ -89,7 +80,7 @@ def discovery_routes(services: Services) -> list[Route]:
             list_plugins,
             Operation("List the plugins", "discovery", responses={200: _PLUGINS}),
             version=version,
-            cache=cache(settings.discovery_ttl),
+            cache=_cache(settings, settings.discovery_ttl),
             errors="text",
             permission=LIST_PLUGINS,
         ),
@@ -98,11 +89,30 @@ def discovery_routes(services: Services) -> list[Route]:
             get_capabilities,
             Operation("Describe one plugin", "discovery", responses={200: _CAPABILITIES}, errors=(404,)),
             version=version,
-            cache=cache(settings.capabilities_ttl),
+            cache=_cache(settings, settings.capabilities_ttl),
             errors="text",
             permission=GET_CAPABILITIES,
         ),
     ]
+
+
+def _version_of_all(services: Services) -> Callable[[Request], str]:
+    """What is configured, loaded and healthy, of all plugins."""
+    registry, loader = services.registry, services.loader
+    versions = {plugin.name: version_of(services, plugin) for plugin in registry}
+
+    def version(request: Request) -> str:
+        healthy = loader.healthy(request.scope)
+        states = (f"{one(request)}{'' if healthy[name] else '!'}" for name, one in versions.items())
+        return blake2b(" ".join(states).encode(), digest_size=8).hexdigest()
+
+    return version
+
+
+def _cache(settings: CacheSettings, ttl_seconds: int) -> AnswerCache | None:
+    if not settings.is_enabled:
+        return None
+    return AnswerCache(max_entries=settings.max_entries, ttl_seconds=ttl_seconds, is_told=True)
 
 
 def describe(plugin: Plugin) -> dict[str, Any]:
