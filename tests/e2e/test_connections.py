@@ -19,7 +19,7 @@ import pytest
 
 from catalog_server.http.connections import MAX_FIELDS, MAX_HEAD_BYTES, MAX_URL_BYTES
 from tests.catalog_files import named, write_catalog, write_sources
-from tests.server import RunningServer, running
+from tests.server import COMMAND, RunningServer, running
 
 LIMIT = 12
 SKILLS = "/api/skills_catalog/v1alpha1/skills"
@@ -271,6 +271,13 @@ def test_heads_within_the_limits_are_read(server: RunningServer) -> None:
             assert receive_until(connection, b"}\n").startswith(b"HTTP/1.1 200 ")
 
 
-def test_the_log_has_no_tracebacks(server: RunningServer, tmp_path: Path) -> None:
-    assert serves(server)
-    assert "Traceback" not in server.output
+def test_more_open_files_are_asked_for(tmp_path: Path) -> None:
+    """Each connection is one; where even the hard limit is too low, that is said and kept to."""
+    for limits, is_enough in (("ulimit -S -n 256", True), ("ulimit -n 256", False)):
+        command = ("sh", "-c", f'{limits} && exec "$0" "$@"', *COMMAND)
+        with running(tmp_path / limits.replace(" ", ""), command=command) as server:
+            assert server.get("/livez").status_code == 200
+            warnings = server.logged(
+                "fewer connections than CATALOG_MAX_CONNECTIONS: too few open files are allowed", files=256
+            )
+            assert len(warnings) == (not is_enough)
