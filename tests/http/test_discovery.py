@@ -170,6 +170,25 @@ def test_changes_make_the_kept_answer_worthless(tmp_path: Path, path: str) -> No
         check("deleted")
 
 
+def test_a_replica_forgets_what_another_one_changed(tmp_path: Path) -> None:
+    """Nobody tells it: the version that it holds has moved on with its configuration and its index."""
+    env = {"DATABASE_DSN": f"sqlite:///{tmp_path}/shared.db"}
+    with editing(tmp_path, **env) as first, open_client(tmp_path / "other", tmp_path / "s.yaml", **env) as other:
+        second = Editable(other, tmp_path)
+        for path in CACHED:
+            assert [second.told(path), second.told(path)] == ["MISS", "HIT"]
+        write_catalog(tmp_path / "skills.yaml", "skills", named("one", "two"))
+        first.client.refresh()
+        assert second.told("/api/plugins") == "HIT", "not seen yet"
+        other.server.background._follower.catch_up()
+        for path in CACHED:
+            assert [second.told(path), second.told(path)] == ["MISS", "HIT"]
+        write_sources(tmp_path / "s.yaml", {"skills": []})
+        other.server.background._loader.reconcile()
+        for path in CACHED:
+            assert second.told(path) == "MISS"
+
+
 def test_what_is_computed_during_a_change_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that a change has overtaken belongs to neither state."""
     with editing(tmp_path) as editable:
