@@ -190,18 +190,23 @@ def test_a_replica_forgets_what_another_one_changed(tmp_path: Path) -> None:
 
 
 def test_what_is_computed_during_a_change_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer that a change has overtaken belongs to neither state."""
+    """An answer that a change has overtaken belongs to neither state, also when the first one comes back."""
     with editing(tmp_path) as editable:
+        source = {"id": "s", "path": str(tmp_path / "skills.yaml")}
         describe = discovery.capabilities_v2
 
         def overtaken(plugin: Plugin) -> dict[str, object]:
             found = describe(plugin)
             monkeypatch.setattr(discovery, "capabilities_v2", describe)
-            editable.put()
+            editable.put(source, labels=[{"name": "new"}])
             return found
 
+        etag = editable.client.request("HEAD", CAPABILITIES).headers["etag"]
         monkeypatch.setattr(discovery, "capabilities_v2", overtaken)
-        assert [editable.told(CAPABILITIES) for _ in range(3)] == ["MISS", "MISS", "HIT"]
+        assert editable.told(CAPABILITIES) == "MISS"
+        editable.put(source)
+        assert editable.client.request("HEAD", CAPABILITIES).headers["etag"] == etag
+        assert [editable.told(CAPABILITIES) for _ in range(2)] == ["MISS", "HIT"]
 
 
 def test_the_cache_can_be_off(tmp_path: Path) -> None:
