@@ -12,7 +12,7 @@ MCP := $(URL)/api/mcp_catalog/v1alpha1/mcpservers
 ROOT_ONLY := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help sample run test check lint types contracts house generated docs-check explore mutants format bench clean
+.PHONY: help sample run test check lint types contracts house generated audit docs-check explore mutants format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,9 +33,9 @@ run: sample ## serve the sample catalog on LISTEN (127.0.0.1:8080)
 	@printf '%s\n' "catalog-server on $(URL); try:" "  curl '$(URL)/readyz'" "  curl '$(MCP)'" \
 		"  curl -G '$(MCP)' --data-urlencode \"filterQuery=deploymentMode='local'\""
 	@CATALOG_DATA_DIR=.data $(BIN)/catalog-server --listen=$(LISTEN) --sources=catalog/config/sources.yaml
-test: lint types contracts house generated ## everything, on SQLite, PostgreSQL and MariaDB: what CI runs
+test: lint types contracts house generated audit ## everything, on SQLite, PostgreSQL and MariaDB: what CI runs
 	$(PY) tools/services.py run -- $(PY) -m pytest -n $(WORKERS)
-check: lint types contracts house generated ## the fast part of `make test`: no databases, nothing slow
+check: lint types contracts house generated audit ## the fast part of `make test`: no databases, nothing slow
 	$(PY) -m pytest -n $(WORKERS) -m "not external_service and not slow"
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet
@@ -47,6 +47,8 @@ house: $(READY) ## sizes, and tests where they are looked for
 	$(PY) tools/check_sizes.py && $(PY) tools/check_test_mirror.py
 generated: $(READY) ## generated files are up to date
 	@for tool in $(wildcard tools/gen_*.py); do $(PY) $$tool --check || exit 1; done
+audit: $(READY) ## known vulnerabilities in dependencies, where the service for them can be reached
+	@$(PY) tools/audit_dependencies.py
 docs-check: generated ## generated reference and tests of the documentation
 	@test ! -d tests/docs || $(PY) -m pytest tests/docs
 explore: $(READY) ## the tests with generated input, each time with other and more input

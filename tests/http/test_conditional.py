@@ -37,7 +37,7 @@ def test_not_modified(sample: Client, path: str) -> None:
     first = sample.get(path)
     etag = first.headers["etag"]
     assert etag.startswith('W/"')
-    assert first.headers["cache-control"] == "no-cache"
+    assert first.headers["cache-control"] == "private, no-cache"
     for wanted in (etag, etag.removeprefix("W/"), f'"other", {etag}', f'{etag},"x"', "*"):
         second = sample.get(path, headers={"If-None-Match": wanted})
         assert (second.status_code, second.content) == (304, b""), wanted
@@ -152,8 +152,20 @@ def test_small_answers_are_not_compressed(sample: Client) -> None:
     assert "content-encoding" not in response.headers
 
 
-@pytest.mark.parametrize("path", ["/", "/readyz", "/api/plugins", MODELS, "/nowhere", f"{SKILLS}?orderBy=nope"])
-def test_vary_and_nosniff_are_on_every_answer(sample: Client, path: str) -> None:
+IDENTITY = {"Authorization", "X-Remote-User", "X-Remote-Group", "X-User-Role"}
+
+
+@pytest.mark.parametrize("path", ["/", "/api/plugins", MODELS, "/nowhere", f"{SKILLS}?orderBy=nope"])
+def test_headers_of_every_answer(sample: Client, path: str) -> None:
+    """All that shapes an answer is named, and nobody may keep one for somebody else."""
     headers = sample.get(path).headers
-    assert {part.strip() for part in headers["vary"].split(",")} == {"Accept-Encoding", "Origin", "X-Namespace"}
+    assert set(headers["vary"].split(", ")) == {"Accept-Encoding", "Origin", "X-Namespace", *IDENTITY}
     assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "private, no-cache"
+
+
+def test_headers_of_probes(sample: Client) -> None:
+    for path in ("/healthz", "/livez", "/readyz"):
+        headers = sample.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"

@@ -51,6 +51,10 @@ def test_preflight(sample: Client) -> None:
         )
         allowed = response.headers["access-control-allow-headers"].split(", ")
         assert {"X-Namespace", "Authorization", "Content-Type", "X-User-Role", "X-Correlation-ID"} <= set(allowed)
+        # A script of some page must not say who its user is: that is for the proxy before the server.
+        assert not [
+            name for name in allowed if name.lower().startswith(("x-remote-", "x-user-principal", "x-forwarded"))
+        ]
         assert response.headers["access-control-max-age"] == "300"
 
 

@@ -122,6 +122,41 @@ def test_the_marker_keeps_the_stored_secret(operator: Operator) -> None:
     assert text == SOURCES.replace("name: Main skills", "name: New")
 
 
+REMOTE = {"id": "remote", "name": "Remote", "type": "http"}
+URL = "https://data.example.com/skills.yaml"
+
+
+@pytest.mark.parametrize(
+    ("url", "field"),
+    [
+        ("https://evil.example/skills.yaml", "properties.url"),
+        ("https://data.example.com:444/skills.yaml", "properties.url"),
+        ("https://data.example.com/other.yaml", None),
+    ],
+)
+def test_a_kept_secret_goes_to_no_other_host(operator: Operator, url: str, field: str | None) -> None:
+    """With the marker for the secret, which the client has not seen, the URL's host has to stay."""
+    headers = {"Authorization": "Bearer stored-secret", "X-Team": "a"}
+    operator.apply({**REMOTE, "enabled": False, "properties": {"url": URL, "headers": headers}})
+    before = operator.file.read_bytes()
+    shown = operator.sources()["remote"]["properties"]
+    assert shown["headers"]["Authorization"] == MARKER
+    given = {**REMOTE, "enabled": False, "properties": {**shown, "url": url}}
+    if field is None:
+        operator.apply(given)
+        assert f"url: {url}" in operator.file.read_text()
+        return
+    for path, status in (("apply-source", 422), ("validate-source", 200), ("sources/remote:validate", 200)):
+        found = operator.ok("POST", f"{MANAGEMENT}/{path}", given, status=status)
+        (error,) = found["errors"]
+        assert (error["field"], error["code"]) == (field, "secret_moved")
+        assert "stored-secret" not in str(found)
+    assert operator.file.read_bytes() == before
+    given["properties"] = {"url": url, "headers": {"Authorization": "Bearer new"}}
+    operator.apply(given)
+    assert "stored-secret" not in operator.file.read_text()
+
+
 def test_a_disabled_source_is_listed_and_holds_nothing(operator: Operator) -> None:
     done = operator.apply({**SPARE, "enabled": False})
     assert done["status"] == {"state": "disabled", "entityCount": 0, **done["status"]}

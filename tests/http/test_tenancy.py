@@ -89,7 +89,7 @@ def test_unknown_paths_and_methods_need_none(tenants: Client) -> None:
 )
 def test_malformed_names(tenants: Client, name: str) -> None:
     error = tenants.error(SKILLS, namespace=name)
-    assert error["field"] in ("namespace",)
+    assert (error["error"], error["field"]) == ("bad_request", "namespace")
     if name.isascii() and name.isprintable():
         header = tenants.get(SKILLS, headers={"X-Namespace": name})
         assert header.status_code == 400
@@ -110,6 +110,8 @@ def test_query_beats_header(tenants: Client) -> None:
     assert authors(headers={"X-Namespace": "team-a"}, namespace="team-b") == {"team-b"}
     assert authors(headers={"X-Namespace": "team-a"}, namespace="") == {"team-a"}
     assert authors(namespace=["team-a", "team-b"]) == {"team-a"}
+    assert authors(headers=[("X-Namespace", "team-a"), ("X-Namespace", "team-b")]) == {"team-a"}
+    assert authors(headers={"X-Namespace": " team-a \t"}) == {"team-a"}, "blanks around are no part of a header"
 
 
 def test_the_allowed_list(tmp_path: Path) -> None:

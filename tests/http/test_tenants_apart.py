@@ -234,3 +234,87 @@ def test_without_a_namespace(teams: tuple[Operator, Operator]) -> None:
     ):
         error = anna.error(method, path, status=400, headers={"X-Namespace": ""})
         assert error["error"] in ("bad_request", error["message"])
+
+
+def test_a_rollback_does_not_bring_back_what_is_another_tenants_by_now(teams: tuple[Operator, Operator]) -> None:
+    anna, bert = teams
+    anna.apply(MINE)
+    version = anna.ok("GET", f"{MANAGEMENT}/revisions")["revisions"][0]["version"]
+    anna.ok("DELETE", f"{MANAGEMENT}/sources/mine")
+    bert.apply({"id": "b-spare", "name": "Spare", "type": "yaml", "properties": {"yamlCatalogPath": "spare.yaml"}})
+    before = anna.file.read_bytes()
+    error = anna.error("POST", f"{MANAGEMENT}/rollback", {"version": version}, status=409)
+    assert 'source "mine" names a file that is not there' in error["message"]
+    assert anna.file.read_bytes() == before
+
+
+@pytest.mark.parametrize("file", ["repo", "./repo/", "file://FOLDER/repo"])
+def test_the_repositories_of_others_are_out_of_reach(teams: tuple[Operator, Operator], file: str) -> None:
+    """Those that lie in the data roots, and the files in them."""
+    anna, bert = teams
+    for part in ("objects", "refs", "HEAD"):
+        (anna.folder / "repo" / part).mkdir(parents=True)
+    write_catalog(anna.folder / "repo" / "skills.yaml", "skills", named("of-b"))
+    anna.apply({"id": "git", "name": "Git", "type": "git", "properties": {"repoUrl": "repo"}})
+    anna.ok("DELETE", f"{MANAGEMENT}/sources/git")
+    bert.apply({"id": "git", "name": "Git", "type": "git", "properties": {"repoUrl": "repo"}})
+    for kind, properties in (
+        ("git", {"repoUrl": file.replace("FOLDER", str(anna.folder))}),
+        ("yaml", {"yamlCatalogPath": "repo/skills.yaml"}),
+    ):
+        found = anna.apply({"id": "g", "name": "G", "type": kind, "properties": properties}, status=422)
+        assert found["errors"][0]["code"] == "path_missing"
+    assert list(anna.sources()) == ["shared"]
+
+
+def test_each_tenant_has_secrets_of_its_own(tmp_path: Path) -> None:
+    """`<folder>/<namespace>/<name>/<key>`: a reference cannot reach another tenant's."""
+    for team in ("team-a", "team-b"):
+        (tmp_path / "secrets" / team / "git").mkdir(parents=True)
+    (tmp_path / "secrets/team-b/git/token").write_text("b-secret")
+    (tmp_path / "secrets/team-a/git/linked").symlink_to(tmp_path / "secrets/team-b/git/token")
+    write_catalog(tmp_path / "b.yaml", "skills", named("one"))
+    env = {"CATALOG_TENANCY_MODE": "namespace", "CATALOG_SECRETS_DIR": str(tmp_path / "secrets")}
+    with operating(tmp_path, headers={"X-Namespace": "team-a"}, **env) as anna:
+        bert = replace(anna, headers={**ROLE, "X-Namespace": "team-b"})
+        ref = {"name": "git", "key": "token"}
+        for reference in (ref, {**ref, "key": "linked"}, {**ref, "namespace": "team-b"}):
+            given = {**MINE, "properties": {"yamlCatalogPath": "spare.yaml", "token": reference}}
+            (error,) = anna.apply(given, status=422)["errors"]
+            assert error["code"] == "secret_unresolved"
+        bert.apply({**MINE, "properties": {"yamlCatalogPath": "b.yaml", "token": ref}})
+
+
+def test_labels_and_named_queries(tmp_path: Path) -> None:
+    """Those without a namespace are everybody's; the others are as if they were not there."""
+    write_catalog(tmp_path / "a.yaml", "skills", named("one"))
+    text = """\
+catalogs:
+  skills:
+    sources: [{id: s, namespace: team-a, name: S, type: yaml, properties: {yamlCatalogPath: a.yaml}}]
+    labels: [{name: all}, {name: own, namespace: team-a}, {name: own, namespace: team-b, text: b-secret}]
+    namedQueries:
+      for-all: {name: {operator: "=", value: one}}
+      of-a: {namespace: team-a, name: {operator: "=", value: one}}
+      of-b: {namespace: team-b, name: {operator: "=", value: b-secret}}
+"""
+    with operating(tmp_path, text, headers={"X-Namespace": "team-a"}, CATALOG_TENANCY_MODE="namespace") as anna:
+        assert anna.ok("GET", f"{BASE}/labels")["items"] == [{"name": "all"}, {"name": "own"}]
+        assert list(anna.ok("GET", f"{SKILLS}/filter_options")["namedQueries"]) == ["for-all", "of-a"]
+        for name in ("for-all", "of-a"):
+            assert anna.names(f"{SKILLS}?namedQuery={name}") == ["one"]
+        error = anna.error("GET", f"{SKILLS}?namedQuery=of-b", status=400)
+        assert error["message"] == "namedQuery: unknown named query 'of-b'; known: for-all, of-a"
+
+
+def test_a_change_of_one_tenant_shows_in_no_etag_of_another(teams: tuple[Operator, Operator]) -> None:
+    anna, bert = teams
+    paths = (SKILLS, f"{SKILLS}/filter_options", f"{SKILLS}/same", "/api/plugins", "/api/plugins/skills/capabilities")
+    before = {path: bert.ask("GET", path) for path in paths}
+    anna.apply(MINE)
+    anna.ok("POST", f"{MANAGEMENT}/sources/shared/enable", {"enabled": False})
+    for path in paths:
+        after = bert.ask("GET", path)
+        assert after.headers["etag"] == before[path].headers["etag"], path
+        assert after.content == before[path].content, path
+        assert after.headers.get("x-cache", "HIT") == "HIT", path

@@ -91,12 +91,13 @@ def _build_providers(settings: Settings) -> dict[str, Provider]:
 
 
 def _build_secrets(settings: Settings, cluster: KubeClient | None) -> SecretSource:
+    is_shared = settings.tenancy.mode != "single"
     if settings.paths.secrets_dir is not None:
-        return FolderSecrets(settings.paths.secrets_dir)
+        return FolderSecrets(settings.paths.secrets_dir, is_shared=is_shared)
     if cluster is None:
         return NoSecrets()
     allowed = settings.providers.secret_namespaces
-    return KubernetesSecrets(cluster, settings.config_store.namespace, allowed_namespaces=allowed)
+    return KubernetesSecrets(cluster, settings.config_store.namespace, allowed_namespaces=allowed, is_shared=is_shared)
 
 
 def _roots(settings: Settings) -> Roots:

@@ -6,6 +6,7 @@ The last good configuration stays when a file breaks; `problem` then says why.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,23 @@ from catalog_server import __version__
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.errors import Invalid, NotFound
 from catalog_server.scope import Scope
-from catalog_server.sources.config import ParsedConfig, Section, Source, SourcesConfig, definition_digest
+from catalog_server.sources.config import (
+    LABEL_NAMESPACE,
+    NamedQueries,
+    ParsedConfig,
+    Section,
+    Source,
+    SourcesConfig,
+    definition_digest,
+)
 from catalog_server.sources.merge import merge_configs
 from catalog_server.sources.parser import parse_sources
 from catalog_server.sources.paths import Roots, locate_path, read_file, resolve_path
 from catalog_server.sources.stores.base import Store, Stored
 
 _EMPTY = Section("")
+_EVERYBODY = ""
+"""No namespace: what belongs to all tenants."""
 
 
 def _never() -> None:
@@ -106,8 +117,6 @@ class Configuration:
         self._config = SourcesConfig()
         self.store_version = ""
         """Version of the store's content that is in force; empty before the first."""
-        self.version = ""
-        """Short hash of the configuration and the code; part of every ETag."""
         self.problem: str | None = None
         """Why the newest files were not taken, where that is so."""
         self.put(self._config)
@@ -121,9 +130,7 @@ class Configuration:
         self._config = config
         self._by_id = _by_id(config)
         self.store_version = store_version
-        digest = hashlib.blake2b(msgspec.json.encode(config.sections, enc_hook=str), digest_size=4)
-        digest.update(__version__.encode())
-        self.version = digest.hexdigest()
+        self._versions = _versions(config)
         self.problem = None
 
     def confirm(self, store_version: str) -> None:
@@ -131,8 +138,30 @@ class Configuration:
         self.store_version = store_version
         self.problem = None
 
+    def version_of(self, scope: Scope) -> str:
+        """Short hash of the code and of what the tenant sees of the configuration; part of every ETag."""
+        return self._versions.get(scope.namespace) or self._versions[_EVERYBODY]
+
     def section(self, plugin: Plugin) -> Section:
+        """What is configured for a plugin, of all tenants together."""
         return self._config.sections.get(plugin.section_key, _EMPTY)
+
+    def labels(self, scope: Scope, plugin: Plugin) -> list[dict[str, str | None]]:
+        """Labels that are the tenant's or everybody's, in the order of the configuration."""
+        return [
+            {key: text for key, text in label.items() if key != LABEL_NAMESPACE}
+            for label in self.section(plugin).labels
+            if label.get(LABEL_NAMESPACE, scope.namespace) == scope.namespace
+        ]
+
+    def named_queries(self, scope: Scope, plugin: Plugin) -> NamedQueries:
+        """Named queries that are the tenant's or everybody's."""
+        section = self.section(plugin)
+        return {
+            name: conditions
+            for name, conditions in section.named_queries.items()
+            if section.query_namespaces.get(name, scope.namespace) == scope.namespace
+        }
 
     def sources(self, scope: Scope, plugin: Plugin) -> list[Source]:
         """The tenant's sources of one plugin, disabled ones included, in order of id."""
@@ -176,6 +205,28 @@ class Configuration:
 def differ(old: Source, new: Source) -> bool:
     """Whether a source has to be looked at again: not for another name, label or line of its file."""
     return old.enabled != new.enabled or definition_digest(old) != definition_digest(new)
+
+
+def _versions(config: SourcesConfig) -> dict[str, str]:
+    """By namespace, and under `_EVERYBODY` that of a namespace of which nothing is configured.
+
+    What one tenant changes must not show in another one's ETags. Lines of a file move with what stands above them.
+    """
+    seen: dict[str, list[object]] = defaultdict(list)
+    for key, section in config.sections.items():
+        for one in section.sources:
+            named = (one.id, one.name, one.type, one.enabled, one.origin)
+            seen[one.namespace].append((key, named, one.labels, one.properties, one.included, one.excluded))
+        for label in section.labels:
+            seen[label.get(LABEL_NAMESPACE) or _EVERYBODY].append((key, label))
+        for name, conditions in section.named_queries.items():
+            seen[section.query_namespaces.get(name, _EVERYBODY)].append((key, name, conditions))
+    common = msgspec.json.encode((__version__, seen[_EVERYBODY]), enc_hook=str)
+    return {name: _short_hash(common, () if name == _EVERYBODY else own) for name, own in seen.items()}
+
+
+def _short_hash(common: bytes, own: Sequence[object]) -> str:
+    return hashlib.blake2b(common + msgspec.json.encode(own, enc_hook=str), digest_size=4).hexdigest()
 
 
 def _by_id(config: SourcesConfig) -> dict[tuple[str, str, str], Source]:

@@ -233,13 +233,19 @@ class SourceControl:
         Raises:
             Invalid: it is no version, or there are no revisions in this mode.
             NotFound: there is no such revision.
-            Conflict: the state is not valid any more, or somebody else saves at the same time.
+            Conflict: the state is not valid any more, names what is another tenant's by now, or somebody else saves
+                at the same time.
         """
         with self._loader.changing:
             self._check_writable()
             data = self._reader.store.read_revision(version)
             before = self._configuration.current
-            effective = self._save(self._restoring(scope, data), lambda _: None, by=by, reason=f"rollback {version}")
+            effective = self._save(
+                self._restoring(scope, data),
+                lambda built: self._check_own_files(built, scope),
+                by=by,
+                reason=f"rollback {version}",
+            )
             self._take(effective)
             changed = changed_sections(before, effective.config)
         plugins = tuple(plugin.name for plugin in self._registry if plugin.section_key in changed)
@@ -250,6 +256,16 @@ class SourceControl:
             return lambda _: revision
         sections = [plugin.section_key for plugin in self._registry]
         return lambda data: restore_sources(data, revision, scope.namespace, sections)
+
+    def _check_own_files(self, built: Effective, scope: Scope) -> None:
+        """A file that was the tenant's once may be another one's by now. It counts as not there."""
+        for plugin in self._registry if self._is_shared else ():
+            for source in _sources(built, plugin):
+                before = self._configuration.find(scope, plugin, source.id)
+                if source.namespace == scope.namespace and self._judge.trespasses(source, before):
+                    raise Conflict(
+                        f'the revision cannot be restored: source "{source.id}" names a file that is not there'
+                    )
 
     def _errors_of(self, plugins: tuple[str, ...], scope: Scope) -> dict[str, str]:
         errors: dict[str, str] = {}

@@ -77,7 +77,7 @@ class Fetcher:
         """
         provider = self._provider(plugin, source.type)
         try:
-            properties, secrets = resolve_secrets(source.properties, self._secrets)
+            properties, secrets = resolve_secrets(source.properties, self._secrets.of_tenant(source.namespace))
         except Unavailable as error:
             raise _unreachable(error) from error
         if provider.takes_globs:

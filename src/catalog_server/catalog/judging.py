@@ -22,6 +22,7 @@ from catalog_server.providers.yaml import PATH_KEYS
 from catalog_server.scope import DEFAULT_NAMESPACE, Scope
 from catalog_server.sources.config import ParsedConfig, ParsedSource, Source
 from catalog_server.sources.editing import CONTENT
+from catalog_server.sources.origins import find_moved
 from catalog_server.sources.paths import WRITE_MAX_BYTES, read_file
 from catalog_server.sources.redaction import MARKER, restore
 from catalog_server.sources.stores.replacing import is_mounted, remove_leftovers, staged_file
@@ -83,6 +84,13 @@ class Candidate:
         return found
 
     @property
+    def moved_secrets(self) -> str | None:
+        """The property by which secrets that the client never saw would go to another host, or None."""
+        if self.stored is None or _find_marker(self._given_properties(), "properties") is None:
+            return None
+        return find_moved(self.properties, self.stored.properties or {})
+
+    @property
     def path_key(self) -> str:
         """The property that names the catalog file of a yaml source."""
         return next((key for key in PATH_KEYS if self.properties.get(key) is not None), PATH_KEYS[0])
@@ -136,6 +144,11 @@ class Candidate:
         return properties if isinstance(properties, Mapping) else {}
 
 
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether they are the same, or one lies inside of the other."""
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
 def _texts(given: Any) -> tuple[str, ...]:
     """A list of text; what is none was reported by the layer that looks at shapes."""
     is_right = isinstance(given, list) and all(isinstance(one, str) for one in given)
@@ -176,9 +189,9 @@ class Judge:
             yield Finding("id", f"the path names the source {candidate.path_id[:128]!r}", "id_mismatch")
         if not all(isinstance(candidate.given.get(key), str) for key in ("id", "name", "type")):
             return  # said by the layers before
-        marked = _find_marker(candidate.properties, "properties")
-        if marked is not None:
-            yield Finding(marked, f"{MARKER} stands for a stored value, and there is none", "redacted_value")
+        unfit = _secret_fault(candidate)
+        if unfit is not None:
+            yield unfit
             return
         try:
             self._fetcher.check(candidate.plugin, candidate.source())
@@ -198,11 +211,18 @@ class Judge:
 
         A source that has such a file already was given it by whoever writes the configuration by hand.
         """
-        files = set(self._fetcher.watched(candidate.source()))
-        before = set() if candidate.stored is None else set(self._fetcher.watched(candidate.stored_source()))
-        return any(
-            source.namespace != candidate.scope.namespace
-            for _, source in self._sources_of(files if candidate.content is not None else files - before)
+        before = None if candidate.stored is None or candidate.content is not None else candidate.stored_source()
+        return self.trespasses(candidate.source(), before)
+
+    def trespasses(self, source: Source, before: Source | None) -> bool:
+        """Whether a source names files or a repository of another tenant that it did not name `before`."""
+        places = set(self._fetcher.watched(source)) - set(() if before is None else self._fetcher.watched(before))
+        return bool(places) and any(
+            _overlap(place, other)
+            for _, configured in self._configured()
+            if configured.namespace != source.namespace
+            for other in self._fetcher.watched(configured)
+            for place in places
         )
 
     def _content_place_faults(self, candidate: Candidate) -> Iterator[Finding]:
@@ -241,6 +261,18 @@ def _content_faults(plugin: Plugin, text: str) -> Iterator[Finding]:
         where = f"line {problem.line}: {problem.field}: " if problem.field else f"line {problem.line}: "
         message = f"unknown or invalid fields in content: {where}{problem.message}"
         yield Finding(CONTENT_FIELD, message, "content_unknown_field")
+
+
+def _secret_fault(candidate: Candidate) -> Finding | None:
+    """What is wrong with the redacted values that came back."""
+    marked = _find_marker(candidate.properties, "properties")
+    if marked is not None:
+        return Finding(marked, f"{MARKER} stands for a stored value, and there is none", "redacted_value")
+    moved = candidate.moved_secrets
+    if moved is not None:
+        problem = f"another host must not get the secrets that {MARKER} stands for: give them anew"
+        return Finding(moved, problem, "secret_moved")
+    return None
 
 
 def _find_marker(value: Any, path: str) -> str | None:

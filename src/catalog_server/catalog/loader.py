@@ -27,7 +27,7 @@ from catalog_server.catalog.writer import SourceKey
 from catalog_server.clock import clock_ms
 from catalog_server.db.engine import Engine, reading
 from catalog_server.errors import CatalogError, Invalid
-from catalog_server.scope import Scope
+from catalog_server.scope import DEFAULT_SCOPE, Scope
 from catalog_server.sources.config import Source
 
 _SHOWN_LINKS = 20
@@ -234,17 +234,24 @@ class Loader:
                         target=f"{link.kind}/{link.name}",
                     )
 
-    def healthy(self) -> dict[str, bool]:
-        """Plugin -> healthy: not one whose enabled sources are all in error while it holds nothing.
+    def healthy(self, scope: Scope | None = None) -> dict[str, bool]:
+        """Plugin -> healthy, for one tenant: not one whose enabled sources are all in error while it holds nothing.
 
         A plugin that still serves the last good set is healthy: taking the whole server out of rotation for one broken
-        file would turn a stale answer into none.
+        file would turn a stale answer into none. For the server (no scope) that several tenants share, no plugin is
+        unhealthy by its sources: what one tenant configures must not take the server away from the others.
         """
-        by_plugin: dict[str, list[tuple[Plugin, Source]]] = {plugin.name: [] for plugin in self._registry}
-        for plugin, source in self._keys().values():
-            if source.enabled:
-                by_plugin[plugin.name].append((plugin, source))
-        return {name: not pairs or any(self._is_serving(*pair) for pair in pairs) for name, pairs in by_plugin.items()}
+        if scope is None and self._is_shared:
+            return {plugin.name: True for plugin in self._registry}
+        return {plugin.name: self._is_healthy(scope or DEFAULT_SCOPE, plugin) for plugin in self._registry}
+
+    def _is_healthy(self, scope: Scope, plugin: Plugin) -> bool:
+        enabled = [
+            one
+            for one in self._configuration.section(plugin).sources
+            if one.enabled and one.namespace == scope.namespace
+        ]
+        return not enabled or any(self._is_serving(plugin, one) for one in enabled)
 
     def _is_serving(self, plugin: Plugin, source: Source) -> bool:
         status = self._statuses.get(key_of(plugin, source))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ import uvicorn
 from catalog_server import __version__
 from catalog_server.bootstrap import Server, build, migrate_once
 from catalog_server.errors import CatalogError
+from catalog_server.http.connections import ConnectionLimits, connection_factory
 from catalog_server.settings import MIGRATE, Listen, Settings, load_or_exit
 from catalog_server.sources.stores.replacing import AtStep, no_step
 from catalog_server.telemetry import AccessLog, set_up_logging
@@ -25,6 +27,8 @@ _GRACE_SECONDS = 30
 _COLLECT_EVERY = 20_000
 # A read waits this long for a busy background thread; the default of 5 ms is five times what a read takes.
 _SWITCH_SECONDS = 0.0005
+# Databases, sources, logs and what else is open beside connections.
+_OTHER_FILES = 200
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 log = structlog.get_logger(__name__)
@@ -49,7 +53,7 @@ def main(at_step: AtStep = no_step) -> None:
     except OSError as error:
         sys.exit(f"catalog-server: cannot listen on {settings.server.listen}: {error.strerror or error}")
     _announce(settings, listener)
-    sys.exit(serve(server, listener))
+    sys.exit(serve(server, listener, _limits(settings)))
 
 
 def _migrate(settings: Settings) -> int:
@@ -69,9 +73,9 @@ def _end(number: int, frame: FrameType | None) -> None:
     sys.exit(0)
 
 
-def serve(server: Server, listener: socket.socket) -> int:
+def serve(server: Server, listener: socket.socket, limits: ConnectionLimits) -> int:
     """Serve until a signal comes, or start-up fails for good; return the exit status."""
-    http = _HTTP(uvicorn_config(server.app), server)
+    http = _HTTP(uvicorn_config(server.app, limits), server)
     for number in _STOP_SIGNALS:  # uvicorn does the same, but later, with the event loop half made
         signal.signal(number, http.handle_exit)
     server.background.start(on_fatal=http.give_up)
@@ -82,21 +86,40 @@ def serve(server: Server, listener: socket.socket) -> int:
     return 1 if server.background.fatal else 0
 
 
-def uvicorn_config(app: object) -> uvicorn.Config:
+def uvicorn_config(app: object, limits: ConnectionLimits = ConnectionLimits()) -> uvicorn.Config:  # noqa: B008 - frozen
     """How the application is served. The benchmark's calibration uses the same."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         loop="uvloop",
-        http="httptools",
+        http=connection_factory(limits),
         ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
         proxy_headers=False,  # who connects decides whether its headers count: X-Forwarded-For must not change that
-        timeout_keep_alive=30,
+        timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         backlog=_BACKLOG,
+    )
+
+
+def _limits(settings: Settings) -> ConnectionLimits:
+    """As set. Each connection is an open file, of which the process may have to ask for more."""
+    given = settings.connections
+    wanted = given.maximum + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted:
+            log.warning("fewer connections than CATALOG_MAX_CONNECTIONS: too few open files are allowed", files=soft)
+            wanted = soft
+    return ConnectionLimits(
+        connections=max(1, wanted - _OTHER_FILES),
+        head_seconds=given.head_timeout_seconds,
+        stalled_seconds=given.stalled_timeout_seconds,
+        idle_seconds=given.idle_timeout_seconds,
     )
 
 

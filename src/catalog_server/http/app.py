@@ -30,9 +30,13 @@ from catalog_server.telemetry import AccessLine, AccessLog, Clock
 
 _MAX_ID_LENGTH = 128
 _NO_OPERATION = Operation("", "")
+_NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
+_PROBE_HEADERS: tuple[Header, ...] = ((b"cache-control", b"no-store"), _NO_SNIFF)
 _COMMON_HEADERS: tuple[Header, ...] = (
-    (b"vary", b"Accept-Encoding, Origin, X-Namespace"),
-    (b"x-content-type-options", b"nosniff"),
+    # Who asks and for which namespace shapes the answer, so that nobody may keep it for others.
+    (b"cache-control", b"private, no-cache"),
+    (b"vary", b"Accept-Encoding, Authorization, Origin, X-Namespace, X-Remote-Group, X-Remote-User, X-User-Role"),
+    _NO_SNIFF,
 )
 
 
@@ -79,13 +83,14 @@ class App:
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         request.route = route or _stand_in(request, methods)
         if request.route.is_probe:
-            response = await _probe(request)
+            response, common = await _probe(request), _PROBE_HEADERS
         else:
+            common = _COMMON_HEADERS
             response = await self._handler(request)
             if takes_gzip(request):
                 response = response.gzipped()
         # Not in a function of its own: each `await` of one costs every request.
-        headers = [*response.headers, *_COMMON_HEADERS, (b"x-request-id", request.id.encode())]
+        headers = [*response.headers, *common, (b"x-request-id", request.id.encode())]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else response.body})
         if not request.route.is_probe:

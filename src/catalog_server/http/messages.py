@@ -194,6 +194,8 @@ class Response:
 
     def plus(self, *headers: Header) -> Response:
         """The same answer with more headers, of names that it does not have yet."""
+        if not headers:
+            return self
         return Response._of(self.status, self.body, self.headers + headers)
 
     def with_headers(self, *headers: Header) -> Response:

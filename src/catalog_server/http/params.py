@@ -37,7 +37,7 @@ class ListQueries:
 
     def of(self, request: Request) -> tuple[ListQuery, bool]:
         """The query of a request, and whether assets are asked for."""
-        key = (request.raw_query, request.scope.namespace, self._configuration.version)
+        key = (request.raw_query, request.scope.namespace, self._configuration.version_of(request.scope))
         kept = self._kept.get(key)
         if kept is None:
             query = parse_list_query(request, self._plugin, self._configuration)
@@ -167,7 +167,7 @@ def _parse_named_query(request: Request, plugin: Plugin, configuration: Configur
     name = parse_text(request, "namedQuery")
     if not name:
         return None
-    queries = configuration.section(plugin).named_queries
+    queries = configuration.named_queries(request.scope, plugin)
     if name not in queries:
         known = ", ".join(queries) or "none"
         raise Invalid(f"unknown named query {name[:80]!r}; known: {known}", field="namedQuery")

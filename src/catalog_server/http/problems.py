@@ -110,7 +110,13 @@ def _body(
     document: dict[str, Any] = {"error": word or (message if style == "text" else phrase), "message": message, **extra}
     if style == "code":
         document["code"] = phrase
-    return json_response(document, status, _headers(error))
+    return json_response(document, status, (*_headers(error), *_cache_headers(request)))
+
+
+def _cache_headers(request: Request) -> tuple[Header, ...]:
+    """An error comes from no cache, and where X-Cache is told of answers it says so (platform.md 7)."""
+    cache = request.route.cache if request.route is not None and request.method == "GET" else None
+    return () if cache is None else cache.miss
 
 
 def _headers(error: errors.CatalogError | None) -> tuple[Header, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from catalog_server.access.permissions import UNKNOWN, Permission
+from catalog_server.http.answer_cache import AnswerCache
 from catalog_server.http.messages import Endpoint, Request
 
 ErrorStyle = Literal["phrase", "text", "code"]
@@ -68,6 +69,8 @@ class Route:
     operation: Operation
     method: str = "GET"
     version: Callable[[Request], str] | None = None
+    cache: AnswerCache | None = None
+    """Of its own, for answers that no query parameter changes; X-Cache tells of it. Needs a `version`."""
     errors: ErrorStyle = "phrase"
     is_probe: bool = False
     """A probe bypasses every middleware (architecture.md 8)."""

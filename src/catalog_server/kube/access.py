@@ -55,7 +55,8 @@ class FileToken:
                     self._read_from = identity
                 return self._token
         except (OSError, UnicodeDecodeError) as error:
-            raise Unavailable(f"kubernetes: the token cannot be read: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
+            raise Unavailable(f"kubernetes: the token cannot be read: {reason}") from error
 
 
 def access_in_cluster(host: str, port: str, folder: Path = SERVICE_ACCOUNT) -> Access:

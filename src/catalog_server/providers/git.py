@@ -18,7 +18,7 @@ from catalog_server.providers.deadline import Deadline
 from catalog_server.providers.git_command import PROTOCOLS, GitCommand, GitLimits, GitProgram
 from catalog_server.providers.git_failures import GitFailed
 from catalog_server.providers.git_mirror import Mirror, lock_folder, mirror_folder
-from catalog_server.providers.git_source import GitSource, read_git_source
+from catalog_server.providers.git_source import GitSource, find_local_repository, read_git_source
 from catalog_server.providers.properties import sync_interval
 
 __all__ = ["PROTOCOLS", "GitLimits", "GitProgram", "GitProvider"]
@@ -65,7 +65,8 @@ class GitProvider:
             raise Unavailable(f"the folder for mirrors of repositories cannot be used: {problem}") from error
 
     def watched(self, properties: Mapping[str, Any], files: FileAccess) -> tuple[Path, ...]:
-        return ()
+        repository = find_local_repository(properties, files)
+        return () if repository is None else (repository,)
 
     def sync_interval(self, properties: Mapping[str, Any]) -> timedelta | None:
         return sync_interval(properties)

@@ -107,6 +107,16 @@ def read_git_source(
     return GitSource(url, address, revision, globs, credentials, shallow, timeout)
 
 
+def find_local_repository(given: Mapping[str, Any], files: FileAccess) -> Path | None:
+    """The folder of a repository of this machine; None for one that is elsewhere. Raises Invalid."""
+    url = given.get("repoUrl")
+    if not isinstance(url, str):
+        return None
+    scheme, separator, _ = url.strip().partition("://")
+    protocol = scheme.lower() if separator else _protocol_without_scheme(url.strip())
+    return Path(_read_address(url.strip(), files, (protocol,)).url) if protocol == "file" else None
+
+
 def _read_revision(properties: Properties) -> Revision:
     given = [key for key in _REVISION_KEYS if properties.has(key)]
     if len(given) > 1:

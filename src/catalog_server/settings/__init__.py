@@ -7,6 +7,7 @@ docstring under a field gives the unit and the reason of the default.
 Not here: what a connection string means beyond its database type (db/dsn.py), and what the files named here contain.
 """
 
+from catalog_server.settings.edge import Connections, Server
 from catalog_server.settings.groups import (
     GROUPS,
     TABLE,
@@ -25,7 +26,6 @@ from catalog_server.settings.groups import (
     Migration,
     Paths,
     Providers,
-    Server,
     Settings,
     Tenancy,
 )
@@ -52,6 +52,7 @@ __all__ = [
     "Authorization",
     "Cache",
     "ConfigStore",
+    "Connections",
     "Database",
     "DatabaseType",
     "Governance",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from catalog_server.settings.edge import Connections, Server
 from catalog_server.settings.kinds import (
     BOOLEAN,
     CLAIM,
@@ -16,19 +17,16 @@ from catalog_server.settings.kinds import (
     HOSTS,
     KUBERNETES_KEY,
     KUBERNETES_NAME,
-    LISTEN,
     NAMESPACE,
     NAMESPACES,
     NETWORKS,
     OPTIONAL_PATH,
-    ORIGINS,
     PATH,
     PATHS,
     SECONDS,
     SECRET,
     TEXT,
     DatabaseType,
-    Listen,
     Network,
     Secret,
     choice,
@@ -43,18 +41,6 @@ from catalog_server.settings.table import (
     later,
     type_of_dsn,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Server:
-    """The HTTP edge."""
-
-    listen: Listen = active("--listen", ":8080", LISTEN, "Address to accept HTTP connections on.")
-    """All interfaces, because a container is reached from outside; 8080 needs no privileges."""
-    cors_origins: tuple[str, ...] = active(
-        "CATALOG_CORS_ORIGINS", "*", ORIGINS, "Web origins whose scripts may call the API."
-    )
-    """`*` is any http or https origin: no cookies are involved, so the browser adds no rights to a script."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +77,8 @@ class Paths:
     """An allow-list: a source must not read any file of the host. Unset: the folder of each sources file, `plugins` and
     `sample-repos` beside it, /plugins and /sample-repos, which fits the shipped layout."""
     secrets_dir: Path | None = active("CATALOG_SECRETS_DIR", "", OPTIONAL_PATH, "Folder with secrets as <name>/<key>.")
-    """Unset: secret references cannot be resolved from files. There is no folder that is safe to assume."""
+    """As <namespace>/<name>/<key> where several tenants share the server. Unset: secret references cannot be resolved
+    from files. There is no folder that is safe to assume."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +106,8 @@ class Providers:
     secret_namespaces: tuple[str, ...] = active(
         "CATALOG_SECRET_NAMESPACES", "", NAMESPACES, "Further namespaces whose secrets sources may refer to (k8s mode)."
     )
-    """Empty: only CATALOG_CONFIG_NAMESPACE. The service account may be able to read more than a source should."""
+    """Empty: only CATALOG_CONFIG_NAMESPACE, or where several tenants share the server the tenant's own. What is named
+    here is for all of them. The service account may be able to read more than a source should."""
     hf_api_key: Secret = active("HF_API_KEY", "", SECRET, "Token for huggingface.co, of sources that name it.")
     """Empty: anonymous. Sources refer to it by `apiKeyEnvVar`; a SecretRef in `token` is the better way."""
     hf_token: Secret = active("HF_TOKEN", "", SECRET, "The same under the name that other tools use.")
@@ -364,6 +352,7 @@ class Settings:
     """Everything that an operator can set, checked. `not_active_yet` names given settings without effect so far."""
 
     server: Server
+    connections: Connections
     logging: Logging
     paths: Paths
     limits: Limits

@@ -35,6 +35,8 @@ class NamedCondition:
 
 
 NamedQueries = Mapping[str, Mapping[str, NamedCondition]]
+LABEL_NAMESPACE: Final = "namespace"
+"""The key of a label that makes it one tenant's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class ParsedSection:
     sources: tuple[ParsedSource, ...] = ()
     labels: Labels | None = None
     named_queries: NamedQueries | None = None
+    query_namespaces: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,8 @@ class Section:
     sources: tuple[Source, ...] = ()
     labels: Labels = ()
     named_queries: NamedQueries = field(default_factory=dict)
+    query_namespaces: Mapping[str, str] = field(default_factory=dict)
+    """Named query -> the tenant that alone has it; the others are everybody's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ def _overlay_section(base: ParsedSection, override: ParsedSection) -> ParsedSect
         sources=tuple(sources.values()),
         labels=_given(override.labels, base.labels),
         named_queries=_overlay_queries(base.named_queries, override.named_queries),
+        query_namespaces={**base.query_namespaces, **override.query_namespaces},
     )
 
 
@@ -133,7 +134,8 @@ def _namespace_hint(source: ParsedSource, others: Sequence[ParsedSource]) -> str
 
 def _complete_section(section: ParsedSection) -> Section:
     sources = tuple(_complete_source(source) for source in section.sources)
-    return Section(section.key, sources, section.labels or (), section.named_queries or {})
+    queries = section.named_queries or {}
+    return Section(section.key, sources, section.labels or (), queries, section.query_namespaces)
 
 
 def _complete_source(source: ParsedSource) -> Source:

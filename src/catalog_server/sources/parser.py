@@ -18,6 +18,7 @@ from catalog_server.scope import check_namespace
 from catalog_server.sources.config import (
     API_VERSION,
     KIND,
+    LABEL_NAMESPACE,
     ConfigWarning,
     Identity,
     InvalidConfig,
@@ -159,11 +160,13 @@ class _Parser:
     def _section(self, key: str, value: Any) -> ParsedSection:
         path: Path = ("catalogs", key)
         given = self._mapping(path, value, _SECTION_KEYS)
+        namespaces: dict[str, str] = {}
         return ParsedSection(
             key,
             tuple(self._sources((*path, "sources"), given.get("sources"), key)),
             self._labels((*path, "labels"), given.get("labels")),
-            self._named_queries((*path, "namedQueries"), given.get("namedQueries")),
+            self._named_queries((*path, "namedQueries"), given.get("namedQueries"), namespaces),
+            namespaces,
         )
 
     def _sources(self, path: Path, value: Any, section: str) -> Iterator[ParsedSource]:
@@ -248,16 +251,17 @@ class _Parser:
         entries = self._entries(path, value)
         if entries is None:
             return None
-        first_index: dict[str | None, int] = {}
+        first_index: dict[tuple[str | None, str | None], int] = {}
         labels = []
         for index, entry in enumerate(entries):
             here = (*path, index)
             label = self._label(here, entry)
-            name = label.get("name")
-            comparable = "name" in label and (name is None or type(name) is str)
-            if comparable and first_index.setdefault(name, index) != index:
+            name, namespace = label.get("name"), label.get(LABEL_NAMESPACE)
+            comparable = "name" in label and all(one is None or type(one) is str for one in (name, namespace))
+            identity = namespace, name
+            if comparable and first_index.setdefault(identity, index) != index:
                 shown = "null" if name is None else repr(name[:80])
-                lines = f"lines {self._document.locate((*path, first_index[name])).line}"
+                lines = f"lines {self._document.locate((*path, first_index[identity])).line}"
                 lines += f" and {self._document.locate(here).line}"
                 self._fail((*here, "name"), f"duplicate label name {shown}, on {lines}")
             labels.append(label)
@@ -273,12 +277,21 @@ class _Parser:
             if entry is None and key != "name":
                 self._fail((*path, key), "must be text, not null", "property_type")
             self._text((*path, key), entry)
+        if isinstance(label.get(LABEL_NAMESPACE), str):
+            self._namespace((*path, LABEL_NAMESPACE), label[LABEL_NAMESPACE])
         return label
 
-    def _named_queries(self, path: Path, value: Any) -> NamedQueries | None:
+    def _named_queries(self, path: Path, value: Any, namespaces: dict[str, str]) -> NamedQueries | None:
+        """A key `namespace` that holds text is no condition: it says which tenant alone has the query."""
         if value is None:
             return None
-        queries = self._mapping(path, value, None)
+        queries = dict(self._mapping(path, value, None))
+        for name, fields in queries.items():
+            if isinstance(fields, dict) and isinstance(fields.get("namespace"), str):
+                queries[name] = {field: one for field, one in fields.items() if field != "namespace"}
+                namespace = self._namespace((*path, name, "namespace"), fields["namespace"])
+                if namespace is not None:
+                    namespaces[name] = namespace
         return {name: self._named_query((*path, name), name, fields) for name, fields in queries.items()}
 
     def _named_query(self, path: Path, name: str, value: Any) -> Mapping[str, NamedCondition]:

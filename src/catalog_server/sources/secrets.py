@@ -20,6 +20,7 @@ from urllib.parse import quote, quote_plus
 from catalog_server.errors import CatalogError, Invalid, NotFound, Unavailable
 from catalog_server.kube.client import KubeClient
 from catalog_server.kube.resources import SECRETS, check_name
+from catalog_server.scope import check_namespace
 from catalog_server.sources.paths import Roots, read_file
 from catalog_server.sources.redaction import MARKER, is_secret_ref
 
@@ -44,6 +45,10 @@ class SecretRef:
 class SecretSource(Protocol):
     """Where secrets come from."""
 
+    def of_tenant(self, namespace: str) -> SecretSource:
+        """Those that the sources of a tenant may use: all where there is one tenant, else those of its namespace."""
+        ...
+
     def read_secret(self, ref: SecretRef) -> str:
         """The secret, without a line break at its end. Raises CatalogError, never with the value in its text."""
         ...
@@ -52,15 +57,25 @@ class SecretSource(Protocol):
 class NoSecrets:
     """No place for secrets is configured."""
 
+    def of_tenant(self, namespace: str) -> SecretSource:
+        return self
+
     def read_secret(self, ref: SecretRef) -> str:
         raise NotFound("no place for secrets is configured; set CATALOG_SECRETS_DIR")
 
 
 class FolderSecrets:
-    """Secrets as files `<folder>/<name>/<key>`, the way that Kubernetes mounts them: with links inside the folder."""
+    """Secrets as files `<folder>/<name>/<key>`, the way that Kubernetes mounts them: with links inside the folder.
 
-    def __init__(self, folder: Path) -> None:
+    `is_shared`: several tenants have theirs below it, as `<folder>/<namespace>/<name>/<key>`.
+    """
+
+    def __init__(self, folder: Path, *, is_shared: bool = False) -> None:
         self._folder = folder
+        self._is_shared = is_shared
+
+    def of_tenant(self, namespace: str) -> SecretSource:
+        return FolderSecrets(self._folder / check_namespace(namespace)) if self._is_shared else self
 
     def read_secret(self, ref: SecretRef) -> str:
         if ref.namespace:
@@ -75,12 +90,29 @@ class FolderSecrets:
 
 
 class KubernetesSecrets:
-    """Secrets of the cluster. Those of other namespaces are refused unless `allowed_namespaces` names them."""
+    """Secrets of the cluster. Those of other namespaces are refused unless `allowed_namespaces` names them.
 
-    def __init__(self, client: KubeClient, namespace: str, *, allowed_namespaces: Collection[str] = ()) -> None:
+    `is_shared`: the sources of a tenant use those of the tenant's namespace, not those of `namespace`.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        *,
+        allowed_namespaces: Collection[str] = (),
+        is_shared: bool = False,
+    ) -> None:
         self._client = client
         self._namespace = namespace
+        self._further = tuple(allowed_namespaces)
         self._allowed = frozenset((namespace, *allowed_namespaces))
+        self._is_shared = is_shared
+
+    def of_tenant(self, namespace: str) -> SecretSource:
+        if not self._is_shared:
+            return self
+        return KubernetesSecrets(self._client, namespace, allowed_namespaces=self._further)
 
     def read_secret(self, ref: SecretRef) -> str:
         namespace = ref.namespace or self._namespace

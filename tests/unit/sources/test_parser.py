@@ -199,11 +199,34 @@ def test_several_faults_then_all_reported_together() -> None:
     ]
 
 
+OWNED = """
+  mcp:
+    labels: [{name: L}, {name: L, namespace: team-a}, {name: L, namespace: team-b}, {name: null, namespace: team-a}]
+    namedQueries:
+      cheap: {namespace: team-a, cost: {operator: "<", value: 1}}
+      here: {namespace: {operator: "=", value: x}}
+"""
+
+
+def test_namespace_of_labels_and_named_queries_then_kept_apart() -> None:
+    """Labels are unique within a namespace; text under `namespace` is no condition of a query."""
+    section = parse(HEAD + OWNED).sections["mcp"]
+    assert [one.get("namespace") for one in section.labels or ()] == [None, "team-a", "team-b", "team-a"]
+    assert section.named_queries == {
+        "cheap": {"cost": NamedCondition("<", 1)},
+        "here": {"namespace": NamedCondition("=", "x")},
+    }
+    assert section.query_namespaces == {"cheap": "team-a"}
+
+
 @pytest.mark.parametrize(
     ("labels", "part"),
     [
         ("[{name: A}, {name: A}]", "[1].name: duplicate label name 'A', on lines 1 and 1"),
         ("[{name: null}, {name: null}]", "[1].name: duplicate label name null"),
+        ("[{name: A, namespace: t}, {name: A, namespace: t}]", "[1].name: duplicate label name 'A'"),
+        ("[{name: A, namespace: Team}]", "[0].namespace: invalid namespace 'Team'"),
+        ("[{name: A, namespace: [t]}]", "[0].namespace: must be text"),
         ("[{displayName: A}]", '[0]: the key "name" is missing'),
         ("[{name: [A]}]", "[0].name: must be text, not a list"),
         ("[{name: 1}]", "[0].name: must be text, not a number"),
@@ -224,6 +247,8 @@ def test_wrong_labels_then_refused(labels: str, part: str) -> None:
     [
         ("{'': {f: {operator: '=', value: 1}}}", "the name of a named query must not be empty"),
         ("{q: {}}", "q: a named query needs at least one condition"),
+        ("{q: {namespace: t}}", "q: a named query needs at least one condition"),
+        ("{q: {namespace: T, f: {operator: '=', value: 1}}}", "q.namespace: invalid namespace 'T'"),
         ("{q: }", "q: a named query needs at least one condition"),
         ("{q: [f]}", "q: must be a mapping, not a list"),
         ("{q: {' ': {operator: '=', value: 1}}}", "the field of a condition must not be empty"),

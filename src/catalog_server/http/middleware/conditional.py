@@ -1,107 +1,61 @@
-"""Conditional reads and the response cache (architecture.md 5).
+"""Conditional reads and the caches of answers (architecture.md 5, platform.md 7).
 
 A route that names a version says: equal version, namespace and URL give an equal answer. So the ETag follows from
-them before any work is done, `If-None-Match` is answered with 304, and finished answers are kept, up to a number of
-bytes, the least recently used leaving first. A new version makes old entries worthless; nothing has to be cleared.
+them before any work is done, `If-None-Match` is answered with 304, and finished answers are kept (answer_cache.py).
+A route with a cache of its own looks at no query parameter, so that none, known or not, makes another answer of it.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
-from typing import NamedTuple
 
+from catalog_server.http.answer_cache import AnswerCache, Key
 from catalog_server.http.messages import Handler, Header, Middleware, Request, Response
-
-_ENTRY_OVERHEAD_BYTES = 512
-Key = tuple[str, bytes, bytes]
-
-
-class Entry(NamedTuple):
-    """An answer, the version that it belongs to, and its ETag."""
-
-    version: str
-    etag: str
-    response: Response
-
-
-class ResponseCache:
-    """Answers by (namespace, path, query)."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self._size = 0
-        self._entries: OrderedDict[Key, Entry] = OrderedDict()
-
-    def get(self, key: Key, version: str) -> Entry | None:
-        entry = self._entries.get(key)
-        if entry is None or entry.version != version:
-            return None
-        self._entries.move_to_end(key)
-        return entry
-
-    def put(self, key: Key, entry: Entry) -> None:
-        size = _size_of(key, entry.response)
-        if size * 8 > self.max_bytes:  # one huge answer must not push out everything else
-            return
-        self._drop(key)
-        self._entries[key] = entry
-        self._size += size
-        while self._size > self.max_bytes:
-            self._drop(next(iter(self._entries)))
-
-    def _drop(self, key: Key) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._size -= _size_of(key, entry.response)
-
-
-def _size_of(key: Key, response: Response) -> int:
-    # A compressed copy may come to it later and is about a quarter of the size.
-    return len(response.body) * 5 // 4 + len(key[1]) + len(key[2]) + _ENTRY_OVERHEAD_BYTES
+from catalog_server.http.router import Route
 
 
 def conditional_reads(cache_bytes: int) -> Middleware:
-    """Middleware: ETag, 304 and, where `cache_bytes` is not 0, the response cache."""
-    cache = ResponseCache(cache_bytes)
-    return lambda following: _ConditionalReads(following, cache).handle
+    """Middleware: ETag, 304 and the caches; of `cache_bytes` 0 there is none that routes share."""
+    shared = AnswerCache(max_bytes=cache_bytes)
+    return lambda following: _ConditionalReads(following, shared).handle
 
 
 class _ConditionalReads:
-    def __init__(self, following: Handler, cache: ResponseCache) -> None:
+    def __init__(self, following: Handler, shared: AnswerCache) -> None:
         self._following = following
-        self._cache = cache
+        self._shared = shared
 
     def handle(self, request: Request) -> Awaitable[Response]:
         route = request.route
         if route is None or route.version is None or request.method not in ("GET", "HEAD"):
             return self._following(request)
-        return self._answer(request, route.version)
+        return self._answer(request, route, route.version)
 
-    async def _answer(self, request: Request, version_of: Callable[[Request], str]) -> Response:
+    async def _answer(self, request: Request, route: Route, version_of: Callable[[Request], str]) -> Response:
         version = version_of(request)
-        key = (request.scope.namespace, request.raw_path, request.raw_query)
-        entry = self._cache.get(key, version)
+        if route.cache is None:
+            cache, key = self._shared, (request.scope.namespace, request.raw_path, request.raw_query)
+        else:
+            # What X-Cache says is said of GET alone.
+            cache = route.cache if request.method == "GET" else self._shared
+            key = request.scope.namespace, request.path.encode(), b""
+        entry = cache.get(key, version)
         etag = _etag(version, key) if entry is None else entry.etag
         wanted = request.header(b"if-none-match")
         if wanted is not None and _matches(wanted, etag):
-            return _not_modified(etag)
+            return _not_modified(etag, cache.hit)
         if entry is not None:
-            response = entry.response
-        else:
-            response = await self._following(request)
-            if response.status != 200:
-                return response
-            response = response.plus((b"etag", etag.encode()), _REVALIDATE)
-            # An answer computed while a new version was published belongs to either: not kept.
-            if self._cache.max_bytes and version_of(request) == version:
-                self._cache.put(key, Entry(version, etag, response))
-        # `*` asks whether there is anything: it must not hide a 404, so it is looked at last.
-        return _not_modified(etag) if wanted == "*" else response
-
-
-_REVALIDATE: Header = (b"cache-control", b"no-cache")
+            # `*` asks whether there is anything: it must not hide a 404, so it is looked at last.
+            return entry.response if wanted != "*" else _not_modified(etag, cache.hit)
+        response = await self._following(request)
+        if response.status != 200:
+            return response.plus(*cache.miss)
+        response = response.plus((b"etag", etag.encode()))
+        # An answer computed while a new version was published belongs to either: not kept.
+        if cache.is_on and version_of(request) == version:
+            cache.put(key, version, etag, response)
+        return _not_modified(etag, cache.miss) if wanted == "*" else response.plus(*cache.miss)
 
 
 def _etag(version: str, key: Key) -> str:
@@ -117,5 +71,5 @@ def _matches(wanted: str, etag: str) -> bool:
     return any(one.strip().removeprefix("W/") == strong for one in wanted.split(","))
 
 
-def _not_modified(etag: str) -> Response:
-    return Response.empty(304, ((b"etag", etag.encode()), _REVALIDATE))
+def _not_modified(etag: str, headers: tuple[Header, ...]) -> Response:
+    return Response.empty(304, ((b"etag", etag.encode()), *headers))

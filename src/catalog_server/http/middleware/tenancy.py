@@ -25,7 +25,10 @@ def tenancy(mode: str, allowed: Collection[str]) -> Middleware:
 
 
 def _scope_of(request: Request, allowed: Collection[str]) -> Scope:
-    name = request.first("namespace") or request.header(b"x-namespace") or ""
+    try:
+        name = request.first("namespace") or (request.header(b"x-namespace") or "").strip(" \t")
+    except Invalid as error:  # who cannot be understood has named no namespace
+        raise TenantRejected(error.reason, field=error.field) from error
     if not name:
         raise TenantRejected(
             "namespace is required in multi-tenant mode: pass ?namespace= or the header X-Namespace", field="namespace"

@@ -63,7 +63,7 @@ def _version_of(services: Services) -> Callable[[Request], str]:
     def version(request: Request) -> str:
         found = (services.indexes.get(request.scope, plugin.name).generation for plugin in services.registry)
         loaded = "" if services.health.is_loaded else "-"
-        return f"{'.'.join(f'{one:x}' for one in found)}.{services.configuration.version}{loaded}"
+        return f"{'.'.join(f'{one:x}' for one in found)}.{services.configuration.version_of(request.scope)}{loaded}"
 
     return version
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 from catalog_server.access.permissions import GET_CAPABILITIES, LIST_PLUGINS
 from catalog_server.catalog.capabilities import capabilities_v1, capabilities_v2, cli_hints, management, ui_hints
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.errors import NotFound
-from catalog_server.http.discovery_cache import DiscoveryCache
+from catalog_server.http.answer_cache import AnswerCache
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.router import Operation, Route, decode_name
-from catalog_server.http.services import Services
+from catalog_server.http.routes.entities import version_of
+from catalog_server.http.services import CacheSettings, Services
 
 _TEXT = {"type": "string"}
 _CAPABILITIES = {
@@ -54,34 +57,30 @@ _PLUGINS = {
 
 
 def discovery_routes(services: Services) -> list[Route]:
-    registry, health, settings = services.registry, services.health, services.cache
-    size = settings.max_entries if settings.is_enabled else 0
-    listings = DiscoveryCache(ttl_seconds=settings.discovery_ttl, max_entries=size)
-    documents = DiscoveryCache(ttl_seconds=settings.capabilities_ttl, max_entries=size)
+    """Their version holds the health of each plugin, so that it is never served stale."""
+    registry, loader, settings = services.registry, services.loader, services.cache
     descriptions = {plugin.name: describe(plugin) for plugin in registry}
+    version = _version_of_all(services)
 
     def list_plugins(request: Request) -> Response:
-        healthy = health.plugins
-
-        def build() -> Response:
-            plugins = [{**descriptions[p.name], "healthy": healthy.get(p.name, False)} for p in registry]
-            return json_response({"count": len(plugins), "plugins": plugins})
-
-        # The health of each plugin is part of the key: it is never served stale.
-        return listings.get((request.scope.namespace, tuple(healthy.items())), build)
+        healthy = loader.healthy(request.scope)
+        plugins = [{**descriptions[plugin.name], "healthy": healthy[plugin.name]} for plugin in registry]
+        return json_response({"count": len(plugins), "plugins": plugins})
 
     def get_capabilities(request: Request) -> Response:
         name = decode_name(request, "plugin_name")
         plugin = registry.get(name)
         if plugin is None:
-            raise NotFound(f'plugin "{name}" not found')
-        return documents.get((request.scope.namespace, name), lambda: json_response(capabilities_v2(plugin)))
+            raise NotFound(f'plugin "{name[:128]}" not found')
+        return json_response(capabilities_v2(plugin))
 
     return [
         Route(
             "/api/plugins",
             list_plugins,
             Operation("List the plugins", "discovery", responses={200: _PLUGINS}),
+            version=version,
+            cache=_cache(settings, settings.discovery_ttl),
             errors="text",
             permission=LIST_PLUGINS,
         ),
@@ -89,10 +88,31 @@ def discovery_routes(services: Services) -> list[Route]:
             "/api/plugins/{plugin_name}/capabilities",
             get_capabilities,
             Operation("Describe one plugin", "discovery", responses={200: _CAPABILITIES}, errors=(404,)),
+            version=version,
+            cache=_cache(settings, settings.capabilities_ttl),
             errors="text",
             permission=GET_CAPABILITIES,
         ),
     ]
+
+
+def _version_of_all(services: Services) -> Callable[[Request], str]:
+    """What is configured, loaded and healthy, of all plugins."""
+    registry, loader = services.registry, services.loader
+    versions = {plugin.name: version_of(services, plugin) for plugin in registry}
+
+    def version(request: Request) -> str:
+        healthy = loader.healthy(request.scope)
+        states = (f"{one(request)}{'' if healthy[name] else '!'}" for name, one in versions.items())
+        return blake2b(" ".join(states).encode(), digest_size=8).hexdigest()
+
+    return version
+
+
+def _cache(settings: CacheSettings, ttl_seconds: int) -> AnswerCache | None:
+    if not settings.is_enabled:
+        return None
+    return AnswerCache(max_entries=settings.max_entries, ttl_seconds=ttl_seconds, is_told=True)
 
 
 def describe(plugin: Plugin) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def entity_routes(services: Services, plugin: Plugin) -> list[Route]:
 
     def get_options(request: Request) -> Response:
         check_loaded(services)
-        named = services.configuration.section(plugin).named_queries
+        named = services.configuration.named_queries(request.scope, plugin)
         return json_response(filter_options(reader.index(request.scope, plugin), named))
 
     version = version_of(services, plugin)
@@ -136,7 +136,7 @@ def version_of(services: Services, plugin: Plugin) -> Callable[[Request], str]:
 
     def version(request: Request) -> str:
         loaded = "" if health.is_loaded else "-"
-        return f"{indexes.get(request.scope, name).generation:x}.{configuration.version}{loaded}"
+        return f"{indexes.get(request.scope, name).generation:x}.{configuration.version_of(request.scope)}{loaded}"
 
     return version
 

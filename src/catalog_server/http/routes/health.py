@@ -35,7 +35,6 @@ _READY = {
 _VERBOSE = parameter("verbose", "One line of text for each check, as Kubernetes has it, whatever the value.", {})
 _NAMES = {"type": "array", "items": {"type": "string"}}
 _EXCLUDE = parameter("exclude", "A check to leave out; may be repeated.", _NAMES)
-_NO_STORE = ((b"cache-control", b"no-store"),)
 
 
 def health_routes(services: Services) -> list[Route]:
@@ -68,7 +67,7 @@ def _probe(
         if _wants_text(request):
             return _as_text(name, checks(), request)
         is_passed, document = tell()
-        return json_response(document, 200 if is_passed else 503, _NO_STORE)
+        return json_response(document, 200 if is_passed else 503)
 
     def get_check(request: Request) -> Response:
         check = checks().get(decode_name(request, "check"))
@@ -77,7 +76,7 @@ def _probe(
         status = 200 if check.is_passed else 503
         if _wants_text(request):
             return _text("ok" if check.is_passed else f"{name} check failed: reason withheld", status)
-        return json_response(check.component, status, _NO_STORE)
+        return json_response(check.component, status)
 
     single = Operation(
         f"One check of {name}", "health", (_VERBOSE,), {200: _COMPONENT, 503: _COMPONENT}, (404,), is_text_too=True
@@ -124,4 +123,4 @@ def _as_text(name: str, checks: Checks, request: Request) -> Response:
 
 
 def _text(body: str, status: int) -> Response:
-    return Response(status, body.encode(), _NO_STORE, content_type=b"text/plain; charset=utf-8")
+    return Response(status, body.encode(), content_type=b"text/plain; charset=utf-8")

@@ -97,14 +97,19 @@ def _list_labels(services: Services, plugin: Plugin, request: Request) -> Respon
     configuration = services.configuration
     order_by = parse_text(request, "orderBy")
     descending = parse_sort_order(request)
-    labels = list(enumerate(configuration.section(plugin).labels))
+    labels = list(enumerate(configuration.labels(request.scope, plugin)))
     with_key = [row for row in labels if order_by and row[1].get(order_by) is not None]
     with_key.sort(key=lambda row: (str(row[1][order_by]), row[0]), reverse=descending)
     rows = with_key + [row for row in labels if row not in with_key]
     shown, envelope = page_of(
-        request, rows, lambda row: (None, str(row[0])), order_by, str(descending), configuration.version
+        request,
+        rows,
+        lambda row: (None, str(row[0])),
+        order_by,
+        str(descending),
+        configuration.version_of(request.scope),
     )
-    return json_response({"items": [dict(label) for _, label in shown], **envelope})
+    return json_response({"items": [label for _, label in shown], **envelope})
 
 
 def _item(source: Source, status: SourceStatus | None) -> dict[str, Any]:
