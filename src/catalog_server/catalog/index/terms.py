@@ -205,9 +205,9 @@ class TermsBuilder:
         pairs <<= np.uint64(32)
         pairs |= self.positions()
         pairs.sort()
-        is_new = np.diff(pairs, prepend=~pairs[:1]) != 0
+        is_new = pairs[1:] != pairs[:-1]
         if not is_new.all():
-            pairs = pairs[is_new]
+            pairs = pairs[np.concatenate(([True], is_new))]
         ordered = pairs.astype(np.uint32)
         pairs >>= np.uint64(32)
         return np.bincount(pairs.view(np.int64), minlength=len(self._ids)), ordered
