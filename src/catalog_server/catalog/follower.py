@@ -83,18 +83,19 @@ class Follower:
         held = self._indexes.get(scope, plugin)
         if held.generation == state.generation:
             return False
-        with reading(self._engine) as connection:
-            behind = _Behind(connection, scope, plugin, shape)
-            must_build = held.generation < state.pruned_to or held.generation > state.generation
-            if must_build or held.generation == 0 or behind.is_far(held):
-                index = behind.build(state.generation, self._indexes.directory)
-                log.info("index built", namespace=scope.namespace, plugin=plugin, entities=len(index.table))
-            else:
-                index = behind.apply(held, state.generation)
-        self._indexes.publish(scope, plugin, index)
-        if len(index.table) >= _FREEZE_FROM:
-            # Long-lived rows: the collector need not walk through millions of them again and again.
-            gc.freeze()
+        with _collector_paused():
+            with reading(self._engine) as connection:
+                behind = _Behind(connection, scope, plugin, shape)
+                must_build = held.generation < state.pruned_to or held.generation > state.generation
+                if must_build or held.generation == 0 or behind.is_far(held):
+                    index = behind.build(state.generation, self._indexes.directory)
+                    log.info("index built", namespace=scope.namespace, plugin=plugin, entities=len(index.table))
+                else:
+                    index = behind.apply(held, state.generation)
+            self._indexes.publish(scope, plugin, index)
+            if len(index.table) >= _FREEZE_FROM:
+                # Long-lived rows: the collector need not walk through millions of them again and again.
+                gc.freeze()
         return True
 
 
@@ -119,8 +120,7 @@ class _Behind:
             entity_row(self._shape.kind, row, overlays)
             for row in sql.read_entities(self._connection, self._scope, self._plugin)
         )
-        with _collector_paused():
-            return Index.build(self._shape, generation, rows, _Children(self), directory)
+        return Index.build(self._shape, generation, rows, _Children(self), directory)
 
     def apply(self, held: Index, generation: int) -> Index:
         found = list(sql.read_entities(self._connection, self._scope, self._plugin, after_generation=held.generation))
@@ -151,7 +151,7 @@ class _Behind:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Building makes millions of objects that all stay, and no cycles: looking for garbage would only cost time."""
+    """An index is millions of objects that all stay, and no cycles: looking for garbage would only cost time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

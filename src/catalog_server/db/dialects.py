@@ -31,12 +31,6 @@ _MYSQL = ("mysql", "mariadb")
 _SWITCH_ATTEMPTS = 100
 _SWITCH_WAIT_SECONDS = 0.02
 _STREAM_ROWS = 100
-_COPIED_AS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
-    (LargeBinary, "bytea"),
-    (String, "text"),
-    (BigInteger, "int8"),
-    (Integer, "int4"),
-)
 _READ_COMMITTED = "catalog_read_committed"
 _LOST_RACE_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 _LOST_RACE_NUMBERS = (1213, 1020)  # MySQL: deadlock; MariaDB: record has changed since last read
@@ -179,24 +173,21 @@ def utf8(connection: Connection, column: ColumnElement[str]) -> ColumnElement[by
 def stream_rows(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Any]]:
     """The rows of a large result, a few at a time."""
     if connection.dialect.name == "postgresql":
-        return _copy_rows(connection, query)
+        return _chunks_of_rows(connection, query)
     options = {"stream_results": True, "yield_per": _STREAM_ROWS}
     return iter(connection.execution_options(**options).execute(query))
 
 
-def _copy_rows(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Any]]:
-    """With a cursor, server and client would wait for each other in turn; COPY lets the server work ahead."""
+def _chunks_of_rows(connection: Connection, query: Select[Any]) -> Iterator[Sequence[Any]]:
+    """With a server-side cursor, server and client would wait for each other in turn; so the server works ahead."""
     compiled = query.compile(dialect=connection.dialect)
-    types = [next(name for kind, name in _COPIED_AS if isinstance(one.type, kind)) for one in query.selected_columns]
     driver: Any = connection.connection
-    statement = f"COPY ({compiled}) TO STDOUT (FORMAT BINARY)"
     try:
-        with driver.cursor() as cursor, cursor.copy(statement, compiled.params) as copy:
-            copy.set_types(types)
-            yield from copy.rows()
+        with driver.cursor(binary=True) as cursor:
+            yield from cursor.stream(str(compiled), compiled.params, binary=True, size=_STREAM_ROWS)
     except connection.dialect.loaded_dbapi.Error as error:
         # As SQLAlchemy does for its own statements, so that nobody has to know of a second kind of error.
-        raise DBAPIError.instance(statement, None, error, connection.dialect.loaded_dbapi.Error) from error
+        raise DBAPIError.instance(str(compiled), None, error, connection.dialect.loaded_dbapi.Error) from error
 
 
 def returns_updates(connection: Connection) -> bool:

@@ -73,8 +73,6 @@ class Column:
         elements = list(chain.from_iterable(lists))
         if set(map(type, elements)) != {str}:
             return cls._build_mixed(values)
-        if any(len(set(one)) < len(one) for one in lists):
-            return cls._build_mixed(values)
         builder, whole = TermsBuilder(), TermsBuilder()
         builder.add(np.repeat(positions, [len(one) for one in lists]), elements)
         whole.add(positions, [list_text(one) for one in lists])

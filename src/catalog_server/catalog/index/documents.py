@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 16
 _MEMORY_BYTES = 1 << 20
 
 

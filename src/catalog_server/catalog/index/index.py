@@ -150,12 +150,9 @@ class Index:
         return following
 
     def _words_at(self, table: Table, positions: BitMap) -> list[tuple[int, str]]:
-        layout, documents = self.shape.layout, table.documents
-        return [
-            (position, word)
-            for position in positions
-            for word in set(layout.values(documents[position]).searched.split())
-        ]
+        texts = self.shape.layout.extract(map(table.documents.__getitem__, positions)).searched
+        at = zip(positions, texts, strict=False)  # no texts at all where nothing is searched
+        return [(position, word) for position, text in at for word in set(text.split())]
 
     def _changed_children(
         self, child: ChildTable, table: Table, touched: BitMap, rows: Sequence[ChildRow]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from sys import intern
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from catalog_server.catalog.index.column import Value
 from catalog_server.query.nodes import Scalar
@@ -26,12 +26,14 @@ _SCALARS = (str, int, float)  # bool is an int
 
 @dataclass(slots=True)
 class Extract:
-    """What one document holds: values in the order of Layout.names, custom properties by name, the text for `q`."""
+    """What some documents hold, by field: each list has one item for each document."""
 
-    own: tuple[Value, ...]
-    custom: dict[str, Value]
-    searched: str
-    """The search fields, case-folded, with blanks between them."""
+    own: list[Sequence[Value]]
+    """The values of each field, in the order of Layout.names."""
+    custom: list[dict[str, Value]]
+    """Custom properties by name."""
+    searched: list[str]
+    """The search fields, case-folded, with blanks between them. Empty for a kind without search fields."""
 
 
 @dataclass(frozen=True)
@@ -45,35 +47,27 @@ class Layout:
     tagged: bool
     """Custom properties are MetadataValues."""
     decode: Callable[[bytes], Any]
-    plain: Callable[[Any], tuple[Any, ...]]
-    """Decoded document -> the values of all fields that are scalars at the top, in one go."""
+    keys: tuple[str, ...]
+    """What is decoded at the top of a document, in this order."""
+    plain: tuple[SchemaField, ...]
+    """Fields that are scalars at the top."""
     deep: tuple[SchemaField, ...]
     """Fields that are lists, or inside of something."""
-    deep_tops: Callable[[Any], tuple[Any, ...]]
-    """Decoded document -> what stands at the top of the path of each deep field."""
-    searched: Callable[[Any], tuple[Any, ...]]
-    """Decoded document -> the values of the fields that `q` looks into."""
+    searched: tuple[SchemaField, ...]
+    """Fields that `q` looks into."""
 
-    def values(self, document: bytes) -> Extract:
-        """The indexed values of one document."""
-        top = self.decode(document)
-        own = self.plain(top)
-        if self.deep:
-            tops = zip(self.deep, self.deep_tops(top), strict=True)
-            own += tuple([None if found is None else value_at(found, field) for field, found in tops])
-        return Extract(own, self._custom(top), self._searched(top))
+    def extract(self, documents: Iterable[bytes]) -> Extract:
+        """The indexed values of many documents: field by field costs less than document by document."""
+        by_key = list(zip(*map(astuple, map(self.decode, documents)), strict=True)) or [()] * len(self.keys)
+        held: dict[str, Sequence[Any]] = dict(zip(self.keys, by_key, strict=True))
+        own: list[Sequence[Value]] = [held[field.path] for field in self.plain]
+        for field in self.deep:
+            own.append([None if top is None else value_at(top, field) for top in held[field.attributes[0]]])
+        texts = [map(_searched_text, held[field.path]) for field in self.searched]
+        searched = [" ".join(parts).casefold() for parts in zip(*texts, strict=True)]
+        return Extract(own, list(map(self._custom, held[CUSTOM])), searched)
 
-    def _searched(self, top: Any) -> str:
-        texts = []
-        for value in self.searched(top):
-            if isinstance(value, str):
-                texts.append(value)
-            elif isinstance(value, list):
-                texts += map(str, value)
-        return " ".join(texts).casefold()
-
-    def _custom(self, top: Any) -> dict[str, Value]:
-        given = getattr(top, CUSTOM, None)
+    def _custom(self, given: Any) -> dict[str, Value]:
         if not isinstance(given, dict):
             return {}
         found: dict[str, Value] = {}
@@ -82,6 +76,12 @@ class Layout:
             if value is not None:
                 found[name] = value
         return found
+
+
+def _searched_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return " ".join(map(str, value)) if isinstance(value, list) else ""
 
 
 def kind_layout(kind: Kind) -> Layout:
@@ -106,7 +106,7 @@ def _layout(fields: tuple[SchemaField, ...], tagged: bool) -> Layout:
     plain = tuple(f for f in indexed if len(f.attributes) == 1 and not f.array)
     deep = tuple(f for f in indexed if f not in plain)
     searched = tuple(f for f in fields if f.mark.search)
-    keys = dict.fromkeys([f.attributes[0] for f in (*indexed, *searched)] + [CUSTOM])
+    keys = tuple(dict.fromkeys([f.attributes[0] for f in (*indexed, *searched)] + [CUSTOM]))
     # Only these keys are decoded; msgspec skips the rest of a document without making objects of it.
     projection = msgspec.defstruct("Projection", [(key, Any, None) for key in keys], gc=False)
     return Layout(
@@ -114,18 +114,11 @@ def _layout(fields: tuple[SchemaField, ...], tagged: bool) -> Layout:
         names=tuple(f.path for f in (*plain, *deep)),
         tagged=tagged,
         decode=msgspec.json.Decoder(projection).decode,
-        plain=_getter([f.path for f in plain]),
+        keys=keys,
+        plain=plain,
         deep=deep,
-        deep_tops=_getter([f.attributes[0] for f in deep]),
-        searched=_getter([f.path for f in searched]),
+        searched=searched,
     )
-
-
-def _getter(keys: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """attrgetter, which gives no tuple for fewer than two names."""
-    if len(keys) > 1:
-        return attrgetter(*keys)
-    return lambda top: tuple(getattr(top, key) for key in keys)
 
 
 def value_at(found: Any, field: SchemaField) -> Value:

@@ -177,10 +177,10 @@ def _sorted(pairs: list[tuple[Scalar, int]], ids: Sequence[int] | array[int]) ->
         values = np.array([value for value, _ in pairs], dtype=np.int64)
         return positions[np.lexsort((np.array(ids, dtype=np.int64)[positions], values))]
     # One large sort would hold the interpreter to its end: in turns, other threads are let in.
-    rows = [(sort_key(value), ids[p], p) for value, p in pairs]
+    rows = [(*sort_key(value), ids[p], p) for value, p in pairs]
     turns = [sorted(rows[start : start + _TURN]) for start in range(0, len(rows), _TURN)]
     merged = turns[0] if len(turns) == 1 else heapq.merge(*turns)
-    return np.array([p for _, _, p in merged], dtype=np.uint32)
+    return np.array([row[-1] for row in merged], dtype=np.uint32)
 
 
 def _bisect(positions: Positions, target: Any, key: Callable[[int], Any], *, right: bool = True) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,10 @@ from catalog_server.catalog.index.terms import TermsBuilder
 from catalog_server.query.nodes import Scalar
 
 _MAX_CUSTOM_COLUMNS = 256
+# So many documents are taken apart at a time, and so many rows turned into columns: the processor's cache then holds
+# the documents first, and one column (or the vocabulary) after the other later, and they do not drive each other out.
 _PORTION = 100
+_TURN = 5000
 _CUSTOM = f"{CUSTOM}."
 _STANDARD = (NAME, SOURCE, CREATED, UPDATED)
 
@@ -64,14 +67,17 @@ class Table:
     ) -> Table:
         """From all rows. The words that `q` looks into go to `words`."""
         documents = build_documents(directory)
-        offsets, lengths = array("Q"), array("I")
+        lengths: array[int] = array("I")
         ids: array[int] = array("q")
         gathered = _Gathered(layout, words)
-        for row in rows:
-            ids.append(row.id)
-            offsets.append(documents.spool.append(row.document))
-            lengths.append(len(row.document))
-            gathered.add(row)
+        remaining = iter(rows)
+        while portion := list(islice(remaining, _PORTION)):
+            ids.extend([row.id for row in portion])
+            lengths.extend([len(row.document) for row in portion])
+            documents.spool.append(b"".join([row.document for row in portion]))
+            gathered.add(portion)
+        offsets = array("Q", accumulate(lengths, initial=0))
+        offsets.pop()  # the end of the last
         size = len(ids)
         return cls(
             layout,
@@ -124,16 +130,14 @@ class Table:
     def _changed_columns(self, placed: list[tuple[int, Row]], gone: list[int], size: int) -> dict[str, Column]:
         updates: dict[str, list[tuple[int, Value]]] = {name: [(p, None) for p in gone] for name in self.columns}
         custom = set(filter(_is_custom, self.columns))
-        for position, row in placed:
-            extract = self.layout.values(row.document)
-            named = dict(zip(_column_names(self.layout), _standard(row) + extract.own, strict=True))
-            for name, value in named.items():
-                updates[name].append((position, value))
-            for name in custom | {_CUSTOM + name for name in extract.custom}:
-                if name not in updates and sum(map(_is_custom, updates)) >= _MAX_CUSTOM_COLUMNS:
-                    continue
-                value = extract.custom.get(name.removeprefix(_CUSTOM))
-                updates.setdefault(name, []).append((position, value))
+        positions, rows = [position for position, _ in placed], [row for _, row in placed]
+        extract = self.layout.extract([row.document for row in rows])
+        for name, values in zip(_column_names(self.layout), (*_standard(rows), *extract.own), strict=True):
+            updates[name] += zip(positions, values, strict=True)
+        for name in dict.fromkeys(chain(custom, *[map(_CUSTOM.__add__, found) for found in extract.custom])):
+            if name in updates or sum(map(_is_custom, updates)) < _MAX_CUSTOM_COLUMNS:
+                values = [found.get(name.removeprefix(_CUSTOM)) for found in extract.custom]
+                updates.setdefault(name, []).extend(zip(positions, values, strict=True))
         columns = {
             name: (self.columns.get(name) or Column.build([])).changed(changes, size)
             for name, changes in updates.items()
@@ -197,8 +201,13 @@ def _is_custom(name: str) -> bool:
     return name.startswith(_CUSTOM)
 
 
-def _standard(row: Row) -> tuple[Value, ...]:
-    return row.name, row.source_id, row.created, row.updated
+def _standard(rows: Sequence[Row]) -> list[list[Value]]:
+    return [
+        [row.name for row in rows],
+        [row.source_id for row in rows],
+        [row.created for row in rows],
+        [row.updated for row in rows],
+    ]
 
 
 def _column_names(layout: Layout) -> tuple[str, ...]:
@@ -207,45 +216,53 @@ def _column_names(layout: Layout) -> tuple[str, ...]:
 
 
 class _Gathered:
-    """Values of many rows by column, while a table is built. Rows become columns portion by portion."""
+    """Values of many rows by column, while a table is built."""
 
     def __init__(self, layout: Layout, words: TermsBuilder | None) -> None:
         self._layout = layout
         self._words = words
-        self._own = {name: ColumnBuilder() for name in _column_names(layout)}
+        self._own = [ColumnBuilder() for _ in _column_names(layout)]
         self._custom: dict[str, ColumnBuilder] = {}
-        self._portion: list[tuple[Value, ...]] = []
-        self._portion_custom: list[dict[str, Value]] = []
         self._size = 0
+        self._begin()
 
-    def add(self, row: Row) -> None:
-        extract = self._layout.values(row.document)
-        self._portion.append(_standard(row) + extract.own)
-        self._portion_custom.append(extract.custom)
-        if self._words is not None:
-            self._words.add_words(self._size, extract.searched)
-        self._size += 1
-        if len(self._portion) >= _PORTION:
+    def _begin(self) -> None:
+        """Hold no row."""
+        self._held: list[list[Value]] = [[] for _ in self._own]
+        self._held_custom: list[dict[str, Value]] = []
+        self._held_searched: list[str] = []
+
+    def add(self, rows: Sequence[Row]) -> None:
+        extract = self._layout.extract([row.document for row in rows])
+        for held, values in zip(self._held, (*_standard(rows), *extract.own), strict=True):
+            held += values
+        self._held_custom += extract.custom
+        self._held_searched += extract.searched
+        if len(self._held_custom) >= _TURN:
             self._turn()
 
     def _turn(self) -> None:
-        """The portion's rows into columns."""
-        for builder, values in zip(self._own.values(), zip(*self._portion, strict=True), strict=False):
+        """The rows that are held into columns."""
+        for builder, values in zip(self._own, self._held, strict=True):
             builder.extend(values)
-        for name in dict.fromkeys(chain.from_iterable(self._portion_custom)):
+        for name in dict.fromkeys(chain.from_iterable(self._held_custom)):
             if name not in self._custom:
                 if len(self._custom) >= _MAX_CUSTOM_COLUMNS:
                     continue
                 self._custom[name] = ColumnBuilder()
-            self._custom[name].fill(self._size - len(self._portion))
-            self._custom[name].extend([custom.get(name) for custom in self._portion_custom])
-        self._portion, self._portion_custom = [], []
+            self._custom[name].fill(self._size)
+            self._custom[name].extend([custom.get(name) for custom in self._held_custom])
+        if self._words is not None:
+            self._words.add_words(self._size, self._held_searched)
+        self._size += len(self._held_custom)
+        self._begin()
 
     def columns(self) -> dict[str, Column]:
         self._turn()
         for builder in self._custom.values():
             builder.fill(self._size)
-        gathered = {**self._own, **{_CUSTOM + name: builder for name, builder in self._custom.items()}}
-        self._own, self._custom = {}, {}
+        gathered = dict(zip(_column_names(self._layout), self._own, strict=True))
+        gathered |= {_CUSTOM + name: builder for name, builder in self._custom.items()}
+        self._own, self._custom = [], {}
         # What was gathered for a column goes as soon as the column is there.
         return {name: gathered.pop(name).build() for name in list(gathered)}

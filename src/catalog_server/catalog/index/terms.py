@@ -7,7 +7,9 @@ array, and only the others have a roaring bitmap each.
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -142,32 +144,28 @@ class Terms:
             self._singles[number] = left[0] if left else _NOWHERE
 
 
-class _Numbering(dict[str, int]):
-    """Text -> number, counted up by the look-up itself: a look-up that finds its text never enters Python code."""
-
-    def __missing__(self, text: str) -> int:
-        number = self[text] = len(self)
-        return number
-
-
 class TermsBuilder:
     """Gathers texts with their positions, portion by portion, so that equal texts soon are one object."""
 
     def __init__(self) -> None:
-        self._ids = _Numbering()
+        # The look-up itself counts up, and never enters Python code.
+        self._ids: defaultdict[str, int] = defaultdict(count().__next__)
         self._numbers: array[int] = array("I")
         self._positions: array[int] = array("I")
 
     def add(self, positions: npt.NDArray[np.uint32], texts: Iterable[str]) -> None:
-        """`texts[i]` stands at `positions[i]`. A pair comes once."""
+        """`texts[i]` stands at `positions[i]`. A pair may come more than once."""
         self._numbers.extend(map(self._ids.__getitem__, texts))
         self._positions.frombytes(positions.tobytes())
 
-    def add_words(self, position: int, text: str) -> None:
-        """Each word of `text` stands at `position`. They become numbers at once, while they are in the cache."""
-        numbers = set(map(self._ids.__getitem__, text.split()))
-        self._numbers.extend(numbers)
-        self._positions.extend(array("I", (position,)) * len(numbers))
+    def add_words(self, first: int, texts: Iterable[str]) -> None:
+        """Each word of `texts[i]` stands at position `first + i`."""
+        counts = []
+        for words in map(str.split, texts):
+            self._numbers.extend(map(self._ids.__getitem__, words))
+            counts.append(len(words))
+        positions = np.arange(first, first + len(counts), dtype=np.uint32)
+        self._positions.frombytes(positions.repeat(counts).tobytes())
 
     def each(self, size: int) -> list[str | None]:
         """The text at each of `size` positions, at none of which there is more than one."""
@@ -184,35 +182,35 @@ class TermsBuilder:
         return np.frombuffer(self._positions, dtype=np.uint32)
 
     def build(self) -> Terms:
-        numbers = np.frombuffer(self._numbers, dtype=np.uint32)
-        return _join_terms(list(self._ids), numbers, self.positions())
+        """The builder is not to be used afterwards."""
+        ids = dict(self._ids)
+        counts, ordered = self._ordered()
+        ends = np.cumsum(counts)
+        singles = np.full(len(ids), _MANY, dtype=np.int64)
+        is_single = counts == 1
+        singles[is_single] = ordered[ends[is_single] - 1]
+        many = np.flatnonzero(counts > 1)
+        spans = zip(many.tolist(), (ends - counts)[many].tolist(), ends[many].tolist(), strict=True)
+        # By way of array.array, which pyroaring reads four times as fast as a numpy array.
+        flat = array("I")
+        flat.frombytes(ordered.view(np.uint8).data)
+        bitmaps = {number: BitMap(flat[start:end]) for number, start, end in spans}
+        return Terms(ids, list(ids), array("q", singles.tobytes()), bitmaps)
 
-
-def _join_terms(texts: list[str], numbers: npt.NDArray[np.uint32], positions: npt.NDArray[np.uint32]) -> Terms:
-    """Terms in which `texts[numbers[i]]` stands at `positions[i]`. A pair comes once."""
-    counts = np.bincount(numbers, minlength=len(texts))
-    ordered = _order_positions(numbers, positions)
-    ends = np.cumsum(counts)
-    singles = np.full(len(texts), _MANY, dtype=np.int64)
-    is_single = counts == 1
-    singles[is_single] = ordered[ends[is_single] - 1]
-    many = np.flatnonzero(counts > 1)
-    spans = zip(many.tolist(), (ends - counts)[many].tolist(), ends[many].tolist(), strict=True)
-    # By way of array.array, which pyroaring reads four times as fast as a numpy array.
-    flat = array("I")
-    flat.frombytes(ordered.view(np.uint8).data)
-    bitmaps = {number: BitMap(flat[start:end]) for number, start, end in spans}
-    return Terms(dict(zip(texts, range(len(texts)), strict=True)), texts, array("q", singles.tobytes()), bitmaps)
-
-
-def _order_positions(numbers: npt.NDArray[np.uint32], positions: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """The positions of the first text, then those of the second, and so on; ascending for each."""
-    # One sort of plain numbers: several times as fast as sorting the places of the numbers.
-    pairs = numbers.astype(np.uint64)
-    pairs <<= np.uint64(32)
-    pairs |= positions
-    pairs.sort()
-    return pairs.astype(np.uint32)
+    def _ordered(self) -> tuple[Numbers, npt.NDArray[np.uint32]]:
+        """At how many positions each text stands; the positions of the first text, then those of the second, and so
+        on, ascending for each."""
+        # One sort of plain numbers: several times as fast as sorting the places of the numbers.
+        pairs = np.frombuffer(self._numbers, dtype=np.uint32).astype(np.uint64)
+        pairs <<= np.uint64(32)
+        pairs |= self.positions()
+        pairs.sort()
+        is_new = pairs[1:] != pairs[:-1]
+        if not is_new.all():
+            pairs = pairs[np.concatenate(([True], is_new))]
+        ordered = pairs.astype(np.uint32)
+        pairs >>= np.uint64(32)
+        return np.bincount(pairs.view(np.int64), minlength=len(self._ids)), ordered
 
 
 class _Block:
