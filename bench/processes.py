@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import Any, Final
@@ -21,7 +22,6 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 HOST: Final = "127.0.0.1"
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
-_BIN: Final = Path(sys.executable).parent
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 READY_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
@@ -141,6 +141,16 @@ class Launch:
     """Further settings."""
 
 
+@cache
+def product_bin() -> Path:
+    """The commands of the product in an environment that holds what it is shipped with, and no tools of developers."""
+    environment = ROOT / ".data" / "bench" / "product"
+    uv = [str(Path(sys.executable).parent / "uv"), "sync", "--frozen", "--no-dev", "--quiet", "--compile-bytecode"]
+    command = ["env", f"UV_PROJECT_ENVIRONMENT={environment}", *uv]
+    subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 - our own words only
+    return environment / "bin"
+
+
 @contextmanager
 def serving(launch: Launch) -> Iterator[Process]:
     """The product, with its access log written to a file."""
@@ -154,7 +164,7 @@ def serving(launch: Launch) -> Iterator[Process]:
     }
     port = free_port()
     command = ["env", *(f"{name}={value}" for name, value in variables.items()), *(_pin(0) if launch.pinned else [])]
-    command += [str(_BIN / "catalog-server"), f"--listen={HOST}:{port}", f"--sources={launch.sources}"]
+    command += [str(product_bin() / "catalog-server"), f"--listen={HOST}:{port}", f"--sources={launch.sources}"]
     if launch.dsn is not None:
         command.append(f"--db-dsn={launch.dsn}")
     with _running(command, port, launch.data / "server.log") as process:
