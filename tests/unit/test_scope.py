@@ -47,3 +47,13 @@ def test_scope_when_made_then_cannot_be_changed_and_serves_as_a_key() -> None:
         DEFAULT_SCOPE.namespace = "other"  # type: ignore[misc]
     assert {Scope("a"): 1}[Scope("a")] == 1
     assert Scope("default") == DEFAULT_SCOPE
+
+
+def test_namespace_when_long_and_refused_then_80_characters_are_repeated() -> None:
+    with pytest.raises(Invalid) as caught:
+        check_namespace("x" * 81)
+    assert caught.value.message.startswith(f"invalid namespace {'x' * 80!r}:")
+
+
+def test_scope_holds_a_namespace_and_nothing_else() -> None:
+    assert not hasattr(DEFAULT_SCOPE, "__dict__")

@@ -32,7 +32,7 @@ class RoleAuthorizer:
     """Mode `none`: everybody reads, operators change. What is no route answers 404 or 405 to everybody."""
 
     def decide(self, principal: Principal, permission: Permission, scope: Scope) -> Answer:
-        return permission.is_read or permission is UNKNOWN or principal.is_operator
+        return permission.is_read or permission == UNKNOWN or principal.is_operator
 
     def denial(self, permission: Permission, scope: Scope) -> str:
         return "insufficient permissions"
@@ -47,11 +47,11 @@ class ReviewAuthorizer:
     def decide(self, principal: Principal, permission: Permission, scope: Scope) -> Answer:
         if principal.is_anonymous:
             raise Unauthenticated("the request names no user")
-        if permission is UNKNOWN:
+        if permission == UNKNOWN:
             return False
         return self._decisions.get(Question.of(principal, permission, scope))
 
     def denial(self, permission: Permission, scope: Scope) -> str:
-        if permission is UNKNOWN:
+        if permission == UNKNOWN:
             return "insufficient permissions for an unknown endpoint"
         return f"insufficient permissions for {permission} in namespace {scope.namespace}"

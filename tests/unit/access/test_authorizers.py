@@ -25,8 +25,15 @@ def test_role_then_everybody_reads_and_operators_change(permission: Permission) 
     assert decide(OPERATOR, permission, DEFAULT_SCOPE) is True
 
 
-def test_role_when_there_is_no_route_then_everybody_hears_so() -> None:
-    assert RoleAuthorizer().decide(ANONYMOUS, UNKNOWN, DEFAULT_SCOPE) is True
+NO_ROUTE = [UNKNOWN, Permission(*UNKNOWN)]
+LAST = Permission("zebras", "create")
+"""What sorts behind the unknown is not unknown."""
+
+
+@pytest.mark.parametrize("unknown", NO_ROUTE)
+def test_role_when_there_is_no_route_then_everybody_hears_so(unknown: Permission) -> None:
+    assert RoleAuthorizer().decide(ANONYMOUS, unknown, DEFAULT_SCOPE) is True
+    assert RoleAuthorizer().decide(ANONYMOUS, LAST, DEFAULT_SCOPE) is False
 
 
 class TestReviews:
@@ -51,11 +58,13 @@ class TestReviews:
             authorizer.decide(principal, permission, DEFAULT_SCOPE)
         assert asked == []
 
+    @pytest.mark.parametrize("unknown", NO_ROUTE)
     def test_unknown_then_denied_though_the_cluster_allows_everything(
-        self, authorizer: ReviewAuthorizer, asked: list[Question]
+        self, authorizer: ReviewAuthorizer, asked: list[Question], unknown: Permission
     ) -> None:
-        assert authorizer.decide(OPERATOR, UNKNOWN, DEFAULT_SCOPE) is False
+        assert authorizer.decide(OPERATOR, unknown, DEFAULT_SCOPE) is False
         assert asked == []
+        assert authorizer.decide(OPERATOR, LAST, DEFAULT_SCOPE) is not False
 
     def test_question_then_the_caller_the_permission_and_the_namespace(
         self, authorizer: ReviewAuthorizer, asked: list[Question]
@@ -69,4 +78,6 @@ class TestReviews:
         assert authorizer.denial(GET_ASSETS, Scope("team-b")) == (
             "insufficient permissions for assets/get in namespace team-b"
         )
-        assert "namespace" not in authorizer.denial(UNKNOWN, DEFAULT_SCOPE)
+        for unknown in NO_ROUTE:
+            assert authorizer.denial(unknown, DEFAULT_SCOPE) == "insufficient permissions for an unknown endpoint"
+        assert "zebras/create" in authorizer.denial(LAST, DEFAULT_SCOPE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog_server.access.principal import ANONYMOUS, LONGEST_GROUP, MOST_GROUPS, Principal, read_groups
+from catalog_server.access.principal import ANONYMOUS, LONGEST_GROUP, LONGEST_USER, MOST_GROUPS, Principal, read_groups
 from catalog_server.errors import Invalid
 
 
@@ -40,3 +40,9 @@ def test_groups_beyond_are_refused_and_never_cut(given: list[str]) -> None:
     with pytest.raises(Invalid) as caught:
         read_groups(given, "X-Remote-Group")
     assert caught.value.field == "X-Remote-Group"
+
+
+def test_limits_are_the_documented_ones() -> None:
+    """docs/howto/identify-callers.md and the columns of jobs and audit events say the same."""
+    assert (LONGEST_USER, LONGEST_GROUP, MOST_GROUPS) == (255, 512, 500)
+    assert not hasattr(ANONYMOUS, "__dict__")
