@@ -44,6 +44,8 @@ def set_up_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stdou
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
+    # A connection that is lost while it goes back to the pool: whoever used it is told, and readiness, too.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     return is_json
 
 

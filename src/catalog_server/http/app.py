@@ -47,7 +47,7 @@ def middlewares(services: Services) -> list[Middleware]:
         audit(services.trail),
         problems,
         identity(services.trust, guards_reads=services.authorization_mode == "sar"),
-        tenancy(services.tenancy_mode, services.namespaces),
+        tenancy(services.namespaces, is_shared=services.tenancy_mode != "single"),
         authorization(services.authorizer),
         conditional_reads(services.response_cache_bytes),
     ]

@@ -42,6 +42,10 @@ def test_groups_beyond_are_refused_and_never_cut(given: list[str]) -> None:
     assert caught.value.field == "X-Remote-Group"
 
 
+def test_who_is_called_anonymous_is_nobody_however_the_name_was_made() -> None:
+    assert Principal("".join(["anony", "mous"])).is_anonymous
+
+
 def test_limits_are_the_documented_ones() -> None:
     """docs/howto/identify-callers.md and the columns of jobs and audit events say the same."""
     assert (LONGEST_USER, LONGEST_GROUP, MOST_GROUPS) == (255, 512, 500)

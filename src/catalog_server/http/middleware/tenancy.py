@@ -10,7 +10,7 @@ from catalog_server.http.problems import TenantForbidden, TenantRejected
 from catalog_server.scope import Scope
 
 
-def tenancy(mode: str, allowed: Collection[str]) -> Middleware:
+def tenancy(allowed: Collection[str], *, is_shared: bool) -> Middleware:
     """In mode `namespace` each request names its namespace; in mode `single` all stay in `default`, as they begin."""
 
     def wrap(following: Handler) -> Handler:
@@ -19,7 +19,7 @@ def tenancy(mode: str, allowed: Collection[str]) -> Middleware:
                 request.scope = _scope_of(request, allowed)
             return following(request)
 
-        return following if mode == "single" else by_namespace
+        return by_namespace if is_shared else following
 
     return wrap
 
