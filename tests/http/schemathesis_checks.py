@@ -11,7 +11,7 @@ fits into a configuration. A source is judged in layers, and a fault in the one 
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import schemathesis
 from schemathesis import Case, CheckContext, Response
@@ -25,28 +25,16 @@ UNFIT = (
 LANGUAGES = {"filterQuery", "orderBy", "namedQuery", "pageToken", "nextPageToken", "sourceLabel"}
 
 
-MARK = "marked-as-of-team-b"
-"""A name that nobody but team-b has."""
-_SAID: set[str] = set()
-"""Namespaces in which a request has said it."""
+MARK = "For the eyes of team-b alone."
+"""What only things of team-b say. It names nothing, so that no request made of other answers says it as well."""
 
 
 @schemathesis.check
 def no_other_tenant_is_seen(ctx: CheckContext, response: Response, case: Case) -> bool | None:
-    """Only who asks for team-b is told of it; what a request itself says of it may be repeated.
-
-    The audit events of a namespace repeat it later: what was asked there, and in `default` what was for no namespace.
-    So do jobs, of a source that a request has given the other tenant's name.
-    """
+    """Only who asks for team-b is told what is team-b's."""
     asked = response.request
-    url = urlsplit(asked.url or "")
-    sent = unquote(asked.url or "") + str(asked.body or "")
-    namespaces = parse_qs(url.query).get("namespace") or [asked.headers.get("X-Namespace", "")]
-    if MARK in sent:
-        _SAID.update(("default", namespaces[0]))
-    if url.path.startswith(("/api/audit/", "/api/jobs/")) and namespaces[0] in _SAID:
-        return None
-    if MARK in response.text and MARK not in sent and namespaces[0] != "team-b":
+    namespaces = parse_qs(urlsplit(asked.url or "").query).get("namespace") or [asked.headers.get("X-Namespace", "")]
+    if MARK in response.text and namespaces[0] != "team-b":
         raise AssertionError(f"{case.method} {asked.url} shows what belongs to team-b")
     return None
 

@@ -23,6 +23,7 @@ from tests.server import ROOT, RunningServer, running, server_environ
 
 pytestmark = pytest.mark.hypothesis  # so that `make explore` finds it
 MAX_EXAMPLES = 4
+WALKS = 200
 SEED = () if IS_EXPLORING else ("--seed=1",)
 COMMAND = (sys.executable, "-m", "schemathesis.cli", "run")
 CALLERS = {
@@ -45,7 +46,7 @@ def test_whole_document(tmp_path: Path, caller: str, env: dict[str, str]) -> Non
         share(sources)
     with running(tmp_path / "data", sources, **env) as server:  # type: ignore[arg-type]
         if env:  # or the check of tenants would look for what is not there
-            assert server.names(f"{SKILLS}?namespace=team-b") == [MARK]
+            assert MARK in server.get(f"{SKILLS}?namespace=team-b").text
         run_schemathesis(server, tmp_path, *CALLERS[caller])
         assert server.get("/readyz").status_code == 200
         assert not server.logged("request failed")
@@ -61,18 +62,35 @@ def share(sources: Path) -> None:
         path = next(sources.parent / path for path in paths if path)
         document = yaml.safe_load(path.read_text())
         key = next(key for key, value in document.items() if isinstance(value, list))
-        write_catalog(path.with_name("marked.yaml"), key, [{**document[key][0], "name": MARK}])
+        entity = {**document[key][0], "name": "of-b", "description": MARK}
+        write_catalog(path.with_name("marked.yaml"), key, [entity])
         properties = {"yamlCatalogPath": str(path.with_name("marked.yaml").resolve())}
         held["sources"].append(
-            {"id": MARK, "name": MARK, "type": "yaml", "namespace": "team-b", "properties": properties}
+            {"id": "of-b", "name": MARK, "type": "yaml", "namespace": "team-b", "properties": properties}
         )
     sources.write_text(yaml.safe_dump(configuration))
 
 
 def run_schemathesis(server: RunningServer, folder: Path, *arguments: str) -> None:
+    """Every operation by itself, then walks along the links of the document."""
+    report = run(server, folder, f"--max-examples={MAX_EXAMPLES}", "--phases=examples,coverage,fuzzing", *arguments)
+    tested = re.search(r"Tested:\s+(\d+)", report)
+    methods = [method for path in server.json("/openapi.json")["paths"].values() for method in path]
+    assert tested, report
+    # It leaves out /openapi.json, which it takes for the description of the others.
+    assert int(tested[1]) == len(methods) - 1
+    # Of the thousands of links that it guesses it would make a machine too large to take a single step.
+    (folder / "schemathesis.toml").write_text("[phases.stateful.inference]\nalgorithms = []\n")
+    report = run(server, folder, f"--max-examples={WALKS}", "--phases=stateful", *arguments)
+    walked = re.search(r"API Links:\s+(\d+) covered", report)
+    assert walked, report
+    assert int(walked[1]) > 0
+
+
+def run(server: RunningServer, folder: Path, *arguments: str) -> str:
     found = subprocess.run(
         [
-            *(*COMMAND, f"{server.url}/openapi.json", f"--max-examples={MAX_EXAMPLES}", "--no-color"),
+            *(*COMMAND, f"{server.url}/openapi.json", "--no-color"),
             *("--checks=all", "--exclude-checks=positive_data_acceptance", *SEED, *arguments),
         ],
         env={
@@ -88,8 +106,4 @@ def run_schemathesis(server: RunningServer, folder: Path, *arguments: str) -> No
     # Lines of a kilobyte are hostile input; the reason stands in the short ones.
     report = "\n".join(line[:300] for line in found.stdout.splitlines())
     assert found.returncode == 0, report + found.stderr
-    tested = re.search(r"Tested:\s+(\d+)", found.stdout)
-    methods = [method for path in server.json("/openapi.json")["paths"].values() for method in path]
-    assert tested, report
-    # It leaves out /openapi.json, which it takes for the description of the others.
-    assert int(tested[1]) == len(methods) - 1
+    return report
