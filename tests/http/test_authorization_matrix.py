@@ -1,14 +1,14 @@
 """Every route x every caller x tenants, made from the routes themselves, against the permission map of the spec.
 
 A route without a row in `PERMISSIONS` fails, and so does a row without a route: whoever adds a route says here, for the
-second time and by hand, what it needs. A further mode that goes by roles is one more entry in `ROLE_MODES`.
+second time and by hand, what it needs.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -18,6 +18,7 @@ from catalog_server.http.router import Route
 from tests.fake_kubernetes import KubeObject, serve_cluster
 from tests.http.client import BASES, LISTS, Client, check_error
 from tests.http.operator import operating
+from tests.issuers import Issuer
 
 PERMISSIONS = """
 # {B} is the base path of a plugin, with or without /management; {P} the plural of its kind. `-`: for everybody.
@@ -105,9 +106,22 @@ class RoleMode:
     """A way in which callers get a role: how the server is set, and what each of them sends."""
 
     callers: Mapping[str, Mapping[str, str]]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Callable[[Path], Mapping[str, str]] = lambda _: {}
+    """Settings; files that they name are put into the folder."""
 
 
+def by_token(**claims: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {ISSUER.token(exp=4_000_000_000, **claims)}"}
+
+
+def key_file(folder: Path) -> Mapping[str, str]:
+    (folder / "key.pem").write_bytes(ISSUER.pem)
+    return {"CATALOG_AUTH_MODE": "jwt", "CATALOG_JWT_PUBLIC_KEY_PATH": str(folder / "key.pem")}
+
+
+ISSUER = Issuer()
+LIES = {"X-Remote-User": "olivia", "X-User-Role": "operator"}
+"""What counts in one mode and must not in another."""
 ROLE_MODES = {
     "none": RoleMode(
         {
@@ -115,7 +129,15 @@ ROLE_MODES = {
             "viewer": {"X-Remote-User": "vic", "X-User-Role": "viewer"},
             "operator": {"X-Remote-User": "olivia", "X-User-Role": "operator"},
         }
-    )
+    ),
+    "jwt": RoleMode(
+        {
+            "anonymous": LIES,
+            "viewer": {**by_token(sub="vic", role="viewer"), **LIES},
+            "operator": by_token(sub="olivia", role="operator"),
+        },
+        key_file,
+    ),
 }
 
 
@@ -178,7 +200,7 @@ def test_table_then_has_a_row_for_each_route_and_no_other(tmp_path: Path) -> Non
 def test_roles_then_everybody_reads_and_operators_change(tmp_path: Path, mode: str, tenancy: str) -> None:
     """Spec platform.md 4.2, for every route, role and tenant."""
     by_role = ROLE_MODES[mode]
-    with operating(tmp_path, **by_role.env, **TENANCY[tenancy]) as operator:
+    with operating(tmp_path, **by_role.env(tmp_path), **TENANCY[tenancy]) as operator:
         matrix = Matrix(operator.client, tenancy)
         for route, permission in matrix.routes():
             is_open = permission == "-" or permission.rpartition("/")[2] in ("get", "list")
