@@ -55,5 +55,10 @@ def test_namespace_when_long_and_refused_then_80_characters_are_repeated() -> No
     assert caught.value.message.startswith(f"invalid namespace {'x' * 80!r}:")
 
 
+def test_namespace_has_63_characters_at_most() -> None:
+    """Spec platform.md 3.1, as Kubernetes has it."""
+    assert NAMESPACE_MAX_LENGTH == 63
+
+
 def test_scope_holds_a_namespace_and_nothing_else() -> None:
     assert not hasattr(DEFAULT_SCOPE, "__dict__")

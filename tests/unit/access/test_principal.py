@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from catalog_server.access.principal import ANONYMOUS, LONGEST_GROUP, LONGEST_USER, MOST_GROUPS, Principal, read_groups
@@ -50,3 +52,8 @@ def test_limits_are_the_documented_ones() -> None:
     """docs/howto/identify-callers.md and the columns of jobs and audit events say the same."""
     assert (LONGEST_USER, LONGEST_GROUP, MOST_GROUPS) == (255, 512, 500)
     assert not hasattr(ANONYMOUS, "__dict__")
+
+
+def test_caller_cannot_become_another_one() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(ANONYMOUS, "is_operator", True)  # noqa: B010 - what types forbid
