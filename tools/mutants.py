@@ -19,6 +19,9 @@ CLONE = ROOT / ".data" / "mutants"
 CONFIGURATION = "tools/mutants.toml"
 ACCEPTED = {
     "core/ReplaceComparisonOperator_Is_Eq: if answer is True:": "an answer is True, False or a future",
+    "core/ReplaceBinaryOperator_Mul_Div: def tenancy(allowed: Collection[str], *, is_shared: bool) -> Middleware:": (
+        "the star of keyword-only arguments is no multiplication, and types see what it is"
+    ),
 }
 """Survivors that mean nothing, without their place, and why."""
 
