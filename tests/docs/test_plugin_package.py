@@ -1,4 +1,4 @@
-"""The package of docs/howto/add-a-plugin.md, as it stands there: installed beside the server, its plugin is found."""
+"""The package of docs/how-to/add-a-plugin.md, as it stands there: installed beside the server, its plugin is found."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from catalog_server.catalog.registry import ENTRY_POINT_GROUP
 from tests.docs.pages import blocks_of
 
-PAGE = "docs/howto/add-a-plugin.md"
+PAGE = "docs/how-to/add-a-plugin.md"
 LIST_PLUGINS = "from catalog_server.catalog.registry import discover; print(*(p.name for p in discover()))"
 
 

@@ -1,4 +1,4 @@
-"""The manifests of docs/howto/authorize-with-kubernetes.md: whole, and about permissions that exist."""
+"""The manifests of docs/how-to/authorize-with-kubernetes.md: whole, and about permissions that exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from catalog_server.access.reviews import API_GROUP
 from tests.docs.pages import blocks_of, text_of
 from tests.fake_rbac import API, place_of
 
-PAGE = "docs/howto/authorize-with-kubernetes.md"
+PAGE = "docs/how-to/authorize-with-kubernetes.md"
 ALL = {str(one) for one in vars(permissions).values() if isinstance(one, Permission) and one is not UNKNOWN}
 ROLES = ("catalog-viewer", "catalog-editor", "catalog-operator")
 

@@ -1,4 +1,4 @@
-"""Several tenants, set up as docs/howto/authorize-with-kubernetes.md says, with the manifests that stand there.
+"""Several tenants, set up as docs/how-to/authorize-with-kubernetes.md says, with the manifests that stand there.
 
 Two teams, an engineer, an operator, a viewer, nobody; and a cluster that is slow, away, or does not let us ask.
 """

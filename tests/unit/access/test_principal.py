@@ -49,7 +49,7 @@ def test_who_is_called_anonymous_is_nobody_however_the_name_was_made() -> None:
 
 
 def test_limits_are_the_documented_ones() -> None:
-    """docs/howto/identify-callers.md and the columns of jobs and audit events say the same."""
+    """docs/how-to/identify-callers.md and the columns of jobs and audit events say the same."""
     assert (LONGEST_USER, LONGEST_GROUP, MOST_GROUPS) == (255, 512, 500)
     assert not hasattr(ANONYMOUS, "__dict__")
 
