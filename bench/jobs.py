@@ -17,7 +17,8 @@ from catalog_server.db.engine import Engine, open_engine
 from catalog_server.db.migrate import migrate
 from catalog_server.jobs.context import JobContext
 from catalog_server.jobs.job import Job, JobFilter, JobResult, JobState
-from catalog_server.jobs.queue import JobLimits, Queue
+from catalog_server.jobs.limits import JobLimits
+from catalog_server.jobs.queue import Queue
 from catalog_server.jobs.worker import Workers
 from catalog_server.scope import Scope
 from catalog_server.settings import Jobs

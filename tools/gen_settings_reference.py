@@ -10,7 +10,7 @@ import inspect
 import sys
 from pathlib import Path
 
-from catalog_server.settings import GROUPS, TABLE, Setting, edge, groups
+from catalog_server.settings import GROUPS, TABLE, Setting, edge, groups, replicas
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "settings.md"
 
@@ -43,7 +43,7 @@ _HEADER = """\
 def read_docstrings() -> dict[str, str]:
     """`Class.field` → the docstring under the field."""
     notes = {}
-    for node in (node for module in (edge, groups) for node in ast.parse(inspect.getsource(module)).body):
+    for node in (node for module in (edge, groups, replicas) for node in ast.parse(inspect.getsource(module)).body):
         if not isinstance(node, ast.ClassDef):
             continue
         for declared, following in zip(node.body, node.body[1:], strict=False):

@@ -9,6 +9,7 @@ CatalogError
 ├── Unauthenticated    no or bad credentials
 ├── RateLimited        too soon; `retry_after_seconds` says when
 └── Unavailable        a part that this needs is down; reads may still work
+    └── Fenced         … for this replica: another one leads by now
 """
 
 from __future__ import annotations
@@ -100,3 +101,7 @@ class Unavailable(CatalogError):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.is_asked = is_asked
+
+
+class Fenced(Unavailable):
+    """Another replica leads by now: what this one was about to write as the leader must not be written."""

@@ -44,12 +44,22 @@ class Health:
         self._started = clock()
         self._database = DatabaseState(False, "not checked yet", self._started)
         self._plugins: Callable[[], dict[str, bool]] = dict
+        self._is_leading: Callable[[], bool] | None = None
         self.is_stopping = threading.Event()
         self._is_loaded = threading.Event()
 
     def watch_plugins(self, plugins: Callable[[], dict[str, bool]]) -> None:
         """Where to ask for the health of each plugin."""
         self._plugins = plugins
+
+    def watch_leading(self, is_leading: Callable[[], bool]) -> None:
+        """Where to ask whether this replica leads. Never called where no leader is elected."""
+        self._is_leading = is_leading
+
+    @property
+    def is_leading(self) -> bool | None:
+        """None: no leader is elected."""
+        return None if self._is_leading is None else self._is_leading()
 
     def database_is(self, error: str | None) -> None:
         """Record a ping: None for a good one, else the class of failure."""
@@ -92,6 +102,9 @@ class Health:
         checks = self.ready_checks()
         is_ready = all(check.is_passed for check in checks.values())
         components = {name: checks[name].component for name in _COMPONENTS}
+        leads = self.is_leading
+        if leads is not None:  # told, and no reason to take a replica out of service
+            components["leader_election"] = {"status": "leader" if leads else "follower"}
         return is_ready, {"status": "ready" if is_ready else "not_ready", "components": components}
 
     def _plugins_check(self) -> Check:

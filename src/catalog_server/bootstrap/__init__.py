@@ -15,8 +15,9 @@ from catalog_server.audit.spool import Spool
 from catalog_server.audit.trail import Trail
 from catalog_server.bootstrap.auditing import job_event
 from catalog_server.bootstrap.background import Background
-from catalog_server.bootstrap.cluster import open_cluster, open_decisions
+from catalog_server.bootstrap.cluster import open_cluster, open_decisions, open_elector
 from catalog_server.bootstrap.identity import build_trust
+from catalog_server.bootstrap.leading import Leading
 from catalog_server.bootstrap.sourcing import build_fetcher, build_reader, local_files
 from catalog_server.catalog.configuration import ConfigReader, Configuration
 from catalog_server.catalog.control import SourceControl
@@ -33,14 +34,17 @@ from catalog_server.catalog.registry import Registry, discover
 from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import Writer
+from catalog_server.cluster.configuration_feed import ConfigurationFeed
 from catalog_server.db.dsn import parse_dsn
 from catalog_server.db.engine import Engine, open_engine
+from catalog_server.db.fencing import Fence
 from catalog_server.db.migrate import check_migrated, migrate
 from catalog_server.errors import Invalid, Unavailable
 from catalog_server.health import Health
 from catalog_server.http.app import App, build_app
 from catalog_server.http.services import CacheSettings, Services
-from catalog_server.jobs.queue import JobLimits, Queue
+from catalog_server.jobs.limits import JobLimits
+from catalog_server.jobs.queue import Queue
 from catalog_server.jobs.worker import Pace, Workers
 from catalog_server.kube.client import KubeClient
 from catalog_server.settings import Settings
@@ -96,7 +100,7 @@ def build(
     authorizer = RoleAuthorizer() if decisions is None else ReviewAuthorizer(decisions)
     trust = build_trust(settings)  # last, so that what it warns of is about a server that starts
     app = build_app(parts.services(authorizer, trust), access_log)
-    return Server(app, engine, parts.health, parts.background(trust), access_log, cluster, decisions)
+    return Server(app, engine, parts.health, parts.background(trust, cluster), access_log, cluster, decisions)
 
 
 class _Parts:
@@ -118,7 +122,7 @@ class _Parts:
         self.fetcher = fetcher
         self.is_shared = settings.tenancy.mode != "single"
         self.at_step = at_step
-        self.health, self.configuration = Health(), Configuration()
+        self.health, self.configuration, self.feed = Health(), Configuration(), ConfigurationFeed(engine)
         self.statuses, self.trail = Statuses(engine, registry), self._trail()
         self.indexes = Indexes(registry, settings.paths.data_dir / "spool")
         self.follower = Follower(engine, registry, self.indexes)
@@ -184,12 +188,18 @@ class _Parts:
             if self.settings.config_store.mode != "k8s":
                 raise Invalid(f"--sources: {self.reader.store.describe()}: {error.message}") from error
 
-    def background(self, trust: HeaderTrust | Tokens) -> Background:
-        jobs = self.settings.jobs
-        workers = None
-        if self.queue is not None:
-            workers = Workers(self.queue, self.refreshes.run, concurrency=jobs.concurrency, pace=Pace.of(jobs))
-            self.refreshes.wake = workers.wake
+    def background(self, trust: HeaderTrust | Tokens, cluster: KubeClient | None) -> Background:
+        leading = Leading(
+            engine=self.engine,
+            loader=self.loader,
+            schedule=self.schedule,
+            trail=self.trail,
+            make_workers=None if self.queue is None else self._workers,
+        )
+        self.refreshes.wake = leading.wake
+        elector = open_elector(self.settings, cluster, self.engine, leading)
+        if elector is not None:
+            self.health.watch_leading(lambda: leading.is_leading)
         return Background(
             engine=self.engine,
             health=self.health,
@@ -197,14 +207,20 @@ class _Parts:
             follower=self.follower,
             statuses=self.statuses,
             links=self.links,
-            schedule=self.schedule,
+            feed=self.feed,
             trail=self.trail,
-            workers=workers,
+            leading=leading,
+            elector=elector,
             prepare_schema=schema_step(self.settings, self.engine),
             keys=None if isinstance(trust, HeaderTrust) else trust.keys,
             watch_files=self.settings.paths.watch_enabled,
             reconcile_seconds=self.settings.config_store.reconcile_seconds,
         )
+
+    def _workers(self, fence: Fence | None) -> Workers:
+        assert self.queue is not None
+        jobs = self.settings.jobs
+        return Workers(self.queue, self.refreshes.run, concurrency=jobs.concurrency, pace=Pace.of(jobs), fence=fence)
 
     def _control(self) -> SourceControl:
         return SourceControl(
@@ -215,6 +231,7 @@ class _Parts:
             reader=self.reader,
             judge=Judge(self.fetcher, lambda: self.configuration.keys(self.registry.plugins).values()),
             mode=self.settings.config_store.mode,
+            tell=self.feed.tell,
             is_shared=self.is_shared,
             at_step=self.at_step,
         )

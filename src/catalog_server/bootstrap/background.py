@@ -1,7 +1,7 @@
-"""The work beside serving: start-up (migrate, first load), following the feed, pinging the database, watching files,
-reconciling the configuration, the schedule of remote sources, the workers of jobs and the keys of tokens.
+"""The work beside serving, on every replica: start-up (migrate, first load), following the feed, pinging the database,
+watching files, reconciling the configuration, the keys of tokens, and the election of a leader.
 
-Plain threads that end when `stop` is called. A database that is down is waited for; reads go on meanwhile.
+What only one replica does is in leading.py. A database that is down is waited for; reads go on meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import random
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,29 +16,27 @@ from typing import TYPE_CHECKING
 import structlog
 
 from catalog_server.audit.trail import Trail
+from catalog_server.bootstrap.leading import Leading
+from catalog_server.bootstrap.threads import RETRY_SECONDS, Threads
 from catalog_server.bootstrap.watching import watch
 from catalog_server.catalog.follower import Follower, follow_until
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.loader import Loader
-from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.statuses import Statuses
+from catalog_server.cluster.configuration_feed import ConfigurationFeed
+from catalog_server.cluster.elector import Elector
 from catalog_server.db.engine import Engine, ping
+from catalog_server.db.news import hear_until
 from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.health import Health
-from catalog_server.jobs.worker import Workers
 
 if TYPE_CHECKING:  # it loads the library of tokens, which header mode has no use for
     from catalog_server.access.keys import KeyRing
 
 FOLLOW_SECONDS = 1.0
 PING_SECONDS = 0.5
-_RETRY_SECONDS = 1.0
-_JOIN_SECONDS = 5.0
-_JOB_GRACE_SECONDS = 10.0
-SCHEDULE_SECONDS = 0.5
 DRAIN_SECONDS = 1.0
-_FIRST_PRUNE_SECONDS = (30.0, 90.0)
-_PRUNE_SECONDS = 24 * 60 * 60.0
+_FIRST_LOOK_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -56,30 +53,34 @@ class Background:
         follower: Follower,
         statuses: Statuses,
         links: Links,
-        schedule: Schedule,
+        feed: ConfigurationFeed,
         trail: Trail,
-        workers: Workers | None,
+        leading: Leading,
+        elector: Elector | None,
         prepare_schema: Callable[[], object],
         keys: KeyRing | None,
         watch_files: bool,
         reconcile_seconds: int,
     ) -> None:
+        """`elector` None: no leader is elected, and this replica leads."""
         self._engine = engine
         self._health = health
         self._loader = loader
         self._follower = follower
         self._statuses = statuses
         self._links = links
-        self._schedule = schedule
+        self._feed = feed
         self._trail = trail
-        self._workers = workers
-        self._workers_started = False
+        self._leading = leading
+        self._elector = elector
         self._keys = keys
         self._reconcile_seconds = reconcile_seconds
         self._prepare_schema = prepare_schema
         self._watch_files = watch_files
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._news = threading.Event()
+        self._threads = Threads()
+        self._stop = self._threads.stop
+        self._campaign: threading.Thread | None = None
         self.fatal: str | None = None
 
     def start(self, on_fatal: Callable[[], None]) -> None:
@@ -91,27 +92,19 @@ class Background:
             self._run("keys", lambda: keys.renew_until(self._stop))
 
     def stop(self) -> None:
-        """End all threads and wait for them, but not for a database that does not answer."""
+        """End all threads and wait for them, but not for a database that does not answer.
+
+        The lead is given back when the work of the leader has ended, never before.
+        """
         self._stop.set()
-        if self._workers is not None and self._workers_started:
-            self._workers.stop(_JOB_GRACE_SECONDS)
-        deadline = time.monotonic() + _JOIN_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._news.set()
+        if self._campaign is not None:
+            self._campaign.join()  # it ends the work of the leader
+        self._leading.end()
+        self._threads.join()
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
-        def run() -> None:
-            while not self._stop.is_set():
-                try:
-                    work()
-                    return
-                except Exception:  # door: work in the background, whose end nobody would notice
-                    log.exception("background work failed, it is started again", work=name)
-                self._stop.wait(_RETRY_SECONDS)
-
-        thread = threading.Thread(target=run, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._threads.run(name, work)
 
     def _ping(self) -> None:
         was_down: str | None = None
@@ -129,9 +122,9 @@ class Background:
 
     def _boot(self, on_fatal: Callable[[], None]) -> None:
         try:
-            if not self._until_available(self._prepare_schema):
+            if not self._until_available(self._prepare_schema) or not self._until_available(self._load):
                 return
-            if not self._until_available(self._load):
+            if self._stop.is_set():
                 return
         except CatalogError as error:
             self.fatal = error.message
@@ -150,19 +143,28 @@ class Background:
         log.info("ready")
         self._loader.report_links(self._links)
         self._run("follow", self._follow)
+        self._run("listen", lambda: hear_until(self._stop, self._engine, self._hear))
         self._run("reconcile", self._reconcile)
-        self._run("schedule", self._follow_schedule)
-        self._run("audit", self._tend_audit)
-        if self._workers is not None:
-            self._workers.start()
-            self._workers_started = True
+        self._run("audit", self._drain_audit)
         if self._watch_files:
             self._run("watch", self._watch)
 
     def _load(self) -> None:
+        """Have everything loaded for the first time: by ourselves, or where a leader is elected by whoever that is."""
         if not self._loader.is_configured:  # a cluster that was down at the start
             self._loader.take_configuration()
-        self._loader.load()
+        elector = self._elector
+        if elector is None:
+            self._loader.load()
+            self._leading.begin(None)
+            return
+        if self._campaign is None:
+            self._campaign = self._threads.run("elector", lambda: elector.campaign_until(self._stop))
+        while not self._stop.wait(_FIRST_LOOK_SECONDS):
+            self._statuses.follow()
+            self._follower.catch_up()
+            if self._leading.has_loaded.is_set() or self._loader.is_loaded:
+                return
 
     def _until_available(self, work: Callable[[], object]) -> bool:
         """Do the work, again and again while the database is down; False when the process is stopping."""
@@ -175,11 +177,21 @@ class Background:
                 if error.message != last:
                     log.warning("waiting for the database", reason=error.message)
                 last = error.message
-            self._stop.wait(_RETRY_SECONDS)
+            self._stop.wait(RETRY_SECONDS)
         return False
 
+    def _hear(self) -> None:
+        self._news.set()
+        self._leading.wake()
+
     def _follow(self) -> None:
-        follow_until(self._stop, self._follower, seconds=FOLLOW_SECONDS, after=lambda _: self._statuses.follow())
+        follow_until(self._stop, self._news, self._follower, seconds=FOLLOW_SECONDS, after=self._follow_others)
+
+    def _follow_others(self) -> None:
+        self._statuses.follow()
+        if self._feed.has_news():
+            self._loader.reconcile()
+            self._leading.load_due()
 
     def _watch(self) -> None:
         for changed in watch(self._loader.watched, self._loader.wanted, self._stop):
@@ -190,44 +202,23 @@ class Background:
         if changed & set(self._loader.files):
             self._loader.reconcile()
         self._loader.touch(changed)
-        self._load_due()
+        self._leading.load_due()
 
     def _reconcile(self) -> None:
-        """Look for changes that no file event told of: in a ConfigMap, on a mount, by another replica."""
+        """Look for changes that no file event told of: in a ConfigMap, on a mount; and try again what has failed."""
         while not self._stop.wait(self._reconcile_seconds * random.uniform(0.9, 1.1)):  # noqa: S311 - no secret
             self._loader.reconcile()
-            self._load_due()
+            self._loader.touch_failed()
+            self._leading.load_due()
 
-    def _follow_schedule(self) -> None:
-        while not self._stop.wait(SCHEDULE_SECONDS):
-            try:
-                self._schedule.run()
-            except CatalogError as error:  # the database is down, or a source was deleted a moment ago
-                log.debug("cannot ask for scheduled refreshes", reason=error.message)
-
-    def _tend_audit(self) -> None:
-        """Bring what was spooled into the database, and once a day forget what is too old, soon after the start first.
-
-        All replicas prune: batches that find nothing cost nothing. Where one is the leader, only that one has to.
-        """
-        prune_at = time.monotonic() + random.uniform(*_FIRST_PRUNE_SECONDS)  # noqa: S311 - no secret
+    def _drain_audit(self) -> None:
+        """Bring what this replica has spooled into the database."""
         while True:
             try:
                 drained = self._trail.drain()
                 if drained:
                     log.info("audit events brought into the database", count=drained)
-                if time.monotonic() >= prune_at:
-                    self._trail.prune()
-                    prune_at = time.monotonic() + _PRUNE_SECONDS
             except Unavailable as error:
                 log.debug("cannot tend audit events", reason=error.message)
             if self._stop.wait(DRAIN_SECONDS):
                 return
-
-    def _load_due(self) -> None:
-        if not self._loader.is_due:
-            return
-        try:
-            self._loader.load()
-        except Unavailable as error:
-            log.warning("cannot store changed sources yet", reason=error.message)

@@ -100,8 +100,10 @@ class SourceControl:
         judge: Judge,
         mode: str,
         is_shared: bool,
+        tell: Callable[[str], object],
         at_step: AtStep = no_step,
     ) -> None:
+        """`tell` is told the version of each configuration that was saved."""
         self._registry = registry
         self._configuration = configuration
         self._statuses = statuses
@@ -112,6 +114,7 @@ class SourceControl:
         """Of the store: file, k8s or none."""
         self._is_shared = is_shared
         """Several tenants share the configuration: a rollback of one leaves the others' sources alone."""
+        self._tell = tell
         self._at_step = at_step
 
     @property
@@ -316,6 +319,7 @@ class SourceControl:
         except Unavailable as error:
             raise Unavailable(self._loader.shown(error.message)) from error
         by.after_save(replaced, built[0].version)
+        self._tell(built[0].version)
         return built[0]
 
     def _build(self, data: bytes) -> Effective:

@@ -205,12 +205,19 @@ def serve(document: bytes, row_id: int, created: int, updated: int) -> bytes:
     )
 
 
-def follow_until(stop: threading.Event, follower: Follower, *, seconds: float, after: Callable[[int], None]) -> None:
-    """Catch up again and again until `stop` is set. A database that is down is waited for."""
+def follow_until(
+    stop: threading.Event, news: threading.Event, follower: Follower, *, seconds: float, after: Callable[[], object]
+) -> None:
+    """Catch up again and again until `stop` is set: at once when `news` is set. What is down is waited for."""
     was_down = False
-    while not stop.wait(seconds):
+    while True:
+        news.wait(seconds)
+        news.clear()  # before looking: what comes from now on is looked at once more
+        if stop.is_set():
+            return
         try:
-            after(follower.catch_up())
+            follower.catch_up()
+            after()
             was_down = False
         except Unavailable as error:
             if not was_down:

@@ -167,6 +167,22 @@ class Loader:
         self._due |= set(self._keys())
         self._must_sweep = True
 
+    def touch_failed(self) -> None:
+        """Mark the sources that could not be loaded as due: what stood in their way may be gone."""
+        for key, (plugin, source) in self._keys().items():
+            status = self._statuses.get(key_of(plugin, source))
+            if status is not None and status.state == "error" and self._is_mine(source):
+                self._due.add(key)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether all local sources were loaded at some time, by this process or another one."""
+        return all(
+            self._statuses.get(key_of(plugin, source)) is not None
+            for plugin, source in self._keys().values()
+            if source.enabled and self._is_mine(source)
+        )
+
     @property
     def is_due(self) -> bool:
         return self._must_sweep or bool(self._due)

@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from catalog_server.db.dialects import insert_ignore, stream_rows, upsert, utf8
-from catalog_server.db.tables import changes, entities, entity_children, generations, overlays, refresh_status
+from catalog_server.db.news import tell_news
+from catalog_server.db.tables import (
+    changes,
+    entities,
+    entity_children,
+    generations,
+    overlays,
+    refresh_status,
+)
 from catalog_server.scope import Scope
 
 _CHUNK = 500
@@ -173,6 +181,7 @@ def lock_feed(connection: Connection, scope: Scope, plugin: str) -> int:
 
 def set_generation(connection: Connection, scope: Scope, plugin: str, generation: int) -> None:
     connection.execute(update(generations).where(*_own(generations, scope, plugin)).values(generation=generation))
+    tell_news(connection)
 
 
 def insert_entities(connection: Connection, scope: Scope, plugin: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -312,6 +321,7 @@ def read_statuses(connection: Connection) -> list[Mapping[str, Any]]:
 def write_status(connection: Connection, scope: Scope, plugin: str, source_id: str, values: Mapping[str, Any]) -> None:
     row = {"namespace": scope.namespace, "plugin_name": plugin, "source_id": source_id, **values}
     connection.execute(upsert(connection, refresh_status, row))
+    tell_news(connection)
 
 
 def delete_status(connection: Connection, scope: Scope, plugin: str, source_id: str) -> None:
@@ -322,6 +332,7 @@ def delete_status(connection: Connection, scope: Scope, plugin: str, source_id: 
             refresh_status.c.source_id == source_id,
         )
     )
+    tell_news(connection)
 
 
 def read_source_ids(connection: Connection) -> set[tuple[str, str, str]]:

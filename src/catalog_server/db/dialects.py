@@ -115,6 +115,17 @@ def has_transactional_locks(engine: Engine) -> bool:
     return engine.dialect.name == "postgresql"
 
 
+def can_notify(engine_or_connection: Engine | Connection) -> bool:
+    """Whether the database can tell other processes of a change (NOTIFY)."""
+    return engine_or_connection.dialect.name == "postgresql"
+
+
+def end_idle_transactions(connection: Connection, after_seconds: int) -> None:
+    """Let the server give up this transaction when its client falls asleep in it. PostgreSQL only."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{after_seconds}s'")
+
+
 def has_transactional_ddl(engine_or_connection: Engine | Connection) -> bool:
     """Whether a migration that fails leaves nothing behind: MySQL commits with each change of the schema."""
     return engine_or_connection.dialect.name not in _MYSQL

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from catalog_server.db.dialects import connect_options, one_snapshot, prepare_connections
 from catalog_server.db.dsn import DatabaseTarget
+from catalog_server.db.fencing import check_fence
 from catalog_server.errors import Unavailable
 
 # Other layers name these types without importing sqlalchemy themselves.
@@ -52,8 +53,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
     Raises:
         Unavailable: the database cannot be reached, or gave up on the statement.
+        Fenced: this is the work of a leader that leads no more.
     """
     with _wrapped(), engine.connect().execution_options(catalog_write=True) as connection, connection.begin():
+        check_fence(connection)
         yield connection
 
 

@@ -151,6 +151,7 @@ refresh_jobs = Table(
     Column("cancel_requested", Boolean, nullable=False),
     Column("confirm_removal", Boolean, nullable=False),
     Column("correlation_id", word(128)),  # of the request that asked for it
+    Column("term", BigInteger),  # of the leader whose worker has it; null: claimed without a leader
     UniqueConstraint("active_key", name="uq_refresh_jobs_active_key"),
     Index("ix_refresh_jobs_claim", "state", "requested_at", "id"),
     Index("ix_refresh_jobs_list", "namespace", "requested_at", "id"),
@@ -191,4 +192,33 @@ migration_lock = Table(
     Column("id", word(64), primary_key=True),
     Column("locked_at", BigInteger, nullable=False),
     Column("locked_by", text(255), nullable=False),
+)
+
+leader_terms = Table(
+    "leader_terms",
+    metadata,
+    Column("name", word(253), primary_key=True),
+    Column("term", BigInteger, nullable=False),  # the newest one: whoever works under an older one may not write
+    Column("holder", text(255), nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+)
+
+# Not the row above: a lease is renewed while long transactions of its holder keep their term.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", word(253), primary_key=True),
+    Column("version", BigInteger, nullable=False),  # counts up with each change
+    Column("holder", text(255), nullable=False),  # empty: nobody
+    Column("term", BigInteger, nullable=False),
+    Column("duration_seconds", Integer, nullable=False),
+    Column("renewed_at", BigInteger, nullable=False),
+)
+
+configuration_feed = Table(
+    "configuration_feed",
+    metadata,
+    Column("name", word(63), primary_key=True),
+    Column("version", word(64), nullable=False),  # of what the store holds since somebody saved it
+    Column("changed_at", BigInteger, nullable=False),
 )

@@ -65,6 +65,8 @@ class Job:
     """The caller has confirmed that the refresh may remove what it would otherwise refuse to remove."""
     correlation_id: str | None = None
     """Of the request that asked for it."""
+    term: int | None = None
+    """Of the leader whose worker has claimed it; None where no leader is elected."""
 
     @property
     def scope(self) -> Scope:

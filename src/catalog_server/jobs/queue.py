@@ -21,12 +21,9 @@ from catalog_server.db.engine import Connection, Engine, reading, writing
 from catalog_server.errors import Conflict, Invalid, NotFound, Unavailable
 from catalog_server.jobs import retry, sql, transitions
 from catalog_server.jobs.job import ALL_SOURCES, Cursor, Job, JobFilter, JobPage, JobResult, JobState, idempotency_key
+from catalog_server.jobs.limits import JobLimits
 from catalog_server.scope import Scope
-from catalog_server.settings import Jobs
 
-_MINUTE_MS = 60_000
-_DAY_MS = 24 * 60 * _MINUTE_MS
-_RUN_LIMIT_FACTOR = 6  # a healthy worker may take that many claim timeouts for one attempt: an hour by default
 _RACES = 8
 _RACE_WAIT_SECONDS = 0.002
 _PRUNE_CHUNK = 500
@@ -36,32 +33,6 @@ _MAX_SOURCE_LENGTH = 128
 _ALL = JobFilter()
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobLimits:
-    """How long and how often. All times in milliseconds."""
-
-    max_attempts: int
-    """Of one job, the first one included."""
-    retry_base_ms: int
-    claim_timeout_ms: int
-    """A running job without a heartbeat for that long is stuck."""
-    run_limit_ms: int
-    """The deadline of one attempt, however alive its worker is."""
-    retention_ms: int
-
-    @classmethod
-    def of(cls, settings: Jobs) -> JobLimits:
-        """What the CATALOG_JOB_* variables say. An attempt there must be, so 0 retries count as 1."""
-        claim_timeout_ms = settings.claim_timeout_minutes * _MINUTE_MS
-        return cls(
-            max_attempts=max(settings.max_retries, 1),
-            retry_base_ms=settings.poll_interval_seconds * 1000,
-            claim_timeout_ms=claim_timeout_ms,
-            run_limit_ms=claim_timeout_ms * _RUN_LIMIT_FACTOR,
-            retention_ms=settings.retention_days * _DAY_MS,
-        )
 
 
 class ClaimState(StrEnum):
@@ -252,13 +223,17 @@ class Queue:
 
     # --- for the workers: across all namespaces ---
 
-    def claim(self, worker: str) -> Job | None:
-        """Take the oldest job that is due. The returned job is what the other calls want as proof of the claim."""
+    def claim(self, worker: str, term: int | None = None) -> Job | None:
+        """Take the oldest job that is due. The returned job is what the other calls want as proof of the claim.
+
+        `term` is that of the leader whose worker this is, where one is elected.
+        """
         now = self.clock()
         # A name of its own for each claim: a job that a worker gives back and takes again must not be the same claim.
         name = worker.encode("ascii", "replace").decode()[:_MAX_WORKER_LENGTH]
         values = {
             "worker": f"{name}#{secrets.token_hex(4)}",
+            "term": term,
             "started_at": now,
             "heartbeat_at": now,
             "deadline_at": now + self.limits.run_limit_ms,
@@ -318,20 +293,27 @@ class Queue:
         """
         return self._change_claim(job, lambda held: transitions.released(held, self.clock()))
 
-    def recover_stuck(self) -> Recovered:
-        """Take back the jobs of dead workers. The attempt counts: what kills its worker must not do so for ever."""
+    def recover_stuck(self, term: int | None = None) -> Recovered:
+        """Take back the jobs of dead workers. The attempt counts: what kills its worker must not do so for ever.
+
+        Dead is who gave no sign of life for too long, or works for a leader of an earlier term than `term`: of those no
+        write is taken any more.
+        """
         states: list[JobState] = []
-        while (state := self._write(self._recover_one)) is not None:
+        while (state := self._write(lambda connection: self._recover_one(connection, term))) is not None:
             states.append(state)
         return Recovered(*map(states.count, (JobState.QUEUED, JobState.FAILED, JobState.CANCELED)))
 
-    def _recover_one(self, connection: Connection) -> JobState | None:
+    def _recover_one(self, connection: Connection, term: int | None) -> JobState | None:
         now = self.clock()
-        job = sql.lock_stuck(connection, now - self.limits.claim_timeout_ms)
+        job = sql.lock_stuck(connection, now - self.limits.claim_timeout_ms, term)
         if job is None:
             return None
-        silent_seconds = (now - (job.heartbeat_at or now)) // 1000
-        reason = f"stuck job recovered: no sign of life from worker {job.worker} for {silent_seconds} s"
+        if term is not None and job.term is not None and job.term < term:
+            reason = f"stuck job recovered: worker {job.worker} was that of an earlier leader"
+        else:
+            silent_seconds = (now - (job.heartbeat_at or now)) // 1000
+            reason = f"stuck job recovered: no sign of life from worker {job.worker} for {silent_seconds} s"
         changes = transitions.failed(job, reason, now, retry_at=now)
         self._update(connection, job, changes)
         return JobState(changes["state"])

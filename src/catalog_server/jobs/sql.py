@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or
 
 from catalog_server.db.dialects import insert_ignore, returns_updates
 from catalog_server.db.fitting import fit
+from catalog_server.db.news import tell_news
 from catalog_server.db.tables import refresh_jobs
 from catalog_server.jobs.job import ALL_SOURCES, Cursor, Job, JobFilter, JobState
 from catalog_server.scope import Scope
@@ -39,6 +40,7 @@ def insert_job(connection: Connection, scope: Scope, values: Mapping[str, Any]) 
     """Insert unless a live job has the same `active_key`: the unique constraint decides, whoever else inserts now."""
     row = _fit({**values, "namespace": scope.namespace})
     connection.execute(insert_ignore(connection, refresh_jobs, [row]))
+    tell_news(connection)
 
 
 def read_live(connection: Connection, scope: Scope, key: str) -> Job | None:
@@ -140,11 +142,15 @@ def read_claim(connection: Connection, job: Job) -> Job | None:
     return _job(connection.execute(select(refresh_jobs).where(*_claimed(job))).one_or_none())
 
 
-def lock_stuck(connection: Connection, before: int) -> Job | None:
-    """One running job, of any namespace, whose worker gave no sign of life since `before`; locked."""
+def lock_stuck(connection: Connection, before: int, term: int | None) -> Job | None:
+    """One running job, of any namespace, whose worker gave no sign of life since `before`, or works for a leader of a
+    term before `term`; locked."""
+    is_stuck = _C.heartbeat_at < before
+    if term is not None:
+        is_stuck = or_(is_stuck, _C.term < term)
     query = (
         select(refresh_jobs)
-        .where(_C.state == JobState.RUNNING, _C.heartbeat_at < before)
+        .where(_C.state == JobState.RUNNING, is_stuck)
         .order_by(_C.requested_at, _C.id)
         .limit(1)
         .with_for_update(skip_locked=True)

@@ -61,6 +61,7 @@ def _requeued(due_at: int) -> Changes:
         "state": JobState.QUEUED,
         "next_attempt_at": due_at,
         "worker": None,
+        "term": None,
         "started_at": None,
         "heartbeat_at": None,
         "deadline_at": None,

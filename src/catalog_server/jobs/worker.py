@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from catalog_server.errors import CatalogError, Unavailable
+from catalog_server.db.fencing import Fence, fenced
+from catalog_server.errors import CatalogError, Fenced, Unavailable
 from catalog_server.jobs.context import JobCanceled, JobContext, StopCause
 from catalog_server.jobs.job import Job, JobResult
 from catalog_server.jobs.queue import Queue
@@ -51,14 +52,23 @@ _PACE = Pace()
 
 
 class Workers:
-    """Runs up to `concurrency` jobs at once, from `start` to `stop`, once in its life."""
+    """Runs up to `concurrency` jobs at once, from `start` to `stop`, once in its life; behind the fence of a leader."""
 
     def __init__(
-        self, queue: Queue, run: Run, *, concurrency: int, pace: Pace = _PACE, name: str | None = None
+        self,
+        queue: Queue,
+        run: Run,
+        *,
+        concurrency: int,
+        pace: Pace = _PACE,
+        name: str | None = None,
+        fence: Fence | None = None,
     ) -> None:
         self._queue = queue
         self._run = run
         self._pace = pace
+        self._fence = fence
+        self._term = None if fence is None else fence.number
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._slots = threading.Semaphore(concurrency)
         self._awake = threading.Event()
@@ -70,9 +80,16 @@ class Workers:
 
     def start(self) -> None:
         for name, loop in (("claim", self._claim_jobs), ("watch", self._watch), ("tidy", self._tidy)):
-            thread = threading.Thread(target=loop, name=f"jobs-{name}", daemon=True)
+            thread = self._thread(f"jobs-{name}", loop)
             self._loops.append(thread)
             thread.start()
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            with fenced(self._fence):
+                work()
+
+        return threading.Thread(target=run, name=name, daemon=True)
 
     def wake(self) -> None:
         """There is a job: look now."""
@@ -95,9 +112,10 @@ class Workers:
         for thread in running.values():
             thread.join(max(ends_at - time.monotonic(), 0))
         self._closing.set()
-        for context in self._snapshot():
-            context.stop(StopCause.LOST)
-            self._hand_back(context.job)
+        with fenced(self._fence):
+            for context in self._snapshot():
+                context.stop(StopCause.LOST)
+                self._hand_back(context.job)
         for loop in self._loops:
             loop.join(_JOIN_SECONDS)
 
@@ -123,14 +141,14 @@ class Workers:
 
     def _claim(self) -> Job | None:
         try:
-            return self._queue.claim(self._name)
+            return self._queue.claim(self._name, self._term)
         except Unavailable as error:
             log.debug("cannot claim jobs", reason=error.message)
             return None
 
     def _begin(self, job: Job) -> None:
         context = JobContext(job, self._queue)
-        thread = threading.Thread(target=self._work, args=(context,), name=f"job-{job.id}", daemon=True)
+        thread = self._thread(f"job-{job.id}", lambda: self._work(context))
         with self._lock:
             self._running[context] = thread
         if self._stopping.is_set():  # the claim took so long that `stop` has not seen this job
@@ -189,6 +207,9 @@ class Workers:
                 if report() in (None, False):
                     log.warning("job result ignored: the claim was lost", **_facts(context.job))
                 return
+            except Fenced as error:
+                log.warning("job result ignored", reason=error.message, **_facts(context.job))
+                return
             except Unavailable as error:
                 log.warning("cannot report a job yet", reason=error.message, **_facts(context.job))
             if self._closing.wait(_RETRY_SECONDS):
@@ -216,7 +237,7 @@ class Workers:
         prune_at = 0.0
         while True:
             try:
-                recovered = self._queue.recover_stuck()
+                recovered = self._queue.recover_stuck(self._term)
                 if recovered.total:
                     log.warning("stuck jobs recovered", requeued=recovered.requeued, failed=recovered.failed)
                     self.wake()

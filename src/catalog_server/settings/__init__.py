@@ -20,7 +20,6 @@ from catalog_server.settings.groups import (
     Governance,
     Jobs,
     Kubernetes,
-    LeaderElection,
     Limits,
     Logging,
     Migration,
@@ -41,6 +40,7 @@ from catalog_server.settings.kinds import (
     parse_boolean,
 )
 from catalog_server.settings.loading import MIGRATE, load, load_or_exit, usage_text
+from catalog_server.settings.replicas import LeaderElection
 from catalog_server.settings.table import Setting
 
 __all__ = [

@@ -32,15 +32,8 @@ from catalog_server.settings.kinds import (
     choice,
     whole,
 )
-from catalog_server.settings.table import (
-    Setting,
-    active,
-    default_data_dir,
-    embedded_dsn,
-    host_name,
-    later,
-    type_of_dsn,
-)
+from catalog_server.settings.replicas import LeaderElection
+from catalog_server.settings.table import Setting, active, default_data_dir, embedded_dsn, later, type_of_dsn
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -297,42 +290,6 @@ class Cache:
         "CATALOG_RESPONSE_CACHE_BYTES", "16777216", whole(0, 2**34, "bytes; 0 = off"), "Room for answers."
     )
     """Bytes. 16 MiB holds the hot pages of a large catalog and stays small against the pod's memory."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LeaderElection:
-    """Which replica runs the loops that may run once only."""
-
-    enabled: bool = later("CATALOG_LEADER_ELECTION_ENABLED", "false", BOOLEAN, "Elect a leader with a Lease.")
-    """Off: one replica needs no leader, and a Lease needs a cluster."""
-    pod_name: str = later(
-        "POD_NAME",
-        "the host name",
-        TEXT,
-        "Identity of this replica.",
-        derive=host_name,
-    )
-    """Kubernetes sets the host name to the pod's name; must differ between replicas."""
-    pod_namespace: str = later("POD_NAMESPACE", "catalog-system", NAMESPACE, "Namespace that the pod runs in.")
-    """The namespace of the shipped manifests."""
-    lease_name: str = later("CATALOG_LEADER_LEASE_NAME", "catalog-server-leader", KUBERNETES_NAME, "Name of the Lease.")
-    """The name in the shipped Role."""
-    lease_namespace: str = later(
-        "CATALOG_LEADER_LEASE_NAMESPACE",
-        "POD_NAMESPACE",
-        NAMESPACE,
-        "Namespace of the Lease.",
-        derive=lambda values, environ: values["leader_election.pod_namespace"],
-    )
-    """Where the pod's own Role applies."""
-    lease_duration_seconds: int = later("CATALOG_LEADER_LEASE_DURATION", "15", SECONDS, "Life of an unrenewed Lease.")
-    """Seconds; must exceed the renew deadline. A dead leader is replaced after this time."""
-    renew_deadline_seconds: int = later(
-        "CATALOG_LEADER_RENEW_DEADLINE", "10", SECONDS, "When a leader gives up renewing."
-    )
-    """Seconds; must exceed the retry period. The leader has stopped before another one can start."""
-    retry_period_seconds: int = later("CATALOG_LEADER_RETRY_PERIOD", "2", SECONDS, "Pause between attempts.")
-    """Seconds. Several attempts fit into the renew deadline."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,6 +25,7 @@ from catalog_server.catalog.registry import discover
 from catalog_server.catalog.status import SourceStatus
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey, Writer
+from catalog_server.cluster.configuration_feed import ConfigurationFeed
 from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.providers.base import Fetched, FetchedFile, FileAccess
 from catalog_server.scope import DEFAULT_SCOPE
@@ -125,6 +126,7 @@ class Site:
             judge=Judge(self.fetcher, lambda: self.configuration.keys(REGISTRY.plugins).values()),
             mode="file",
             is_shared=False,
+            tell=ConfigurationFeed(self.engine).tell,
         )
         refreshes = Refreshes(
             registry=REGISTRY,

@@ -10,8 +10,10 @@ from functools import partial
 import pytest
 
 from catalog_server.bootstrap.background import Background
+from catalog_server.bootstrap.leading import Leading
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.schedule import Schedule
+from catalog_server.cluster.configuration_feed import ConfigurationFeed
 from catalog_server.db.migrate import migrate
 from catalog_server.health import Health
 from tests.catalog_files import write_sources
@@ -28,15 +30,22 @@ def in_background(site: Site, *, watch_files: bool) -> Iterator[None]:
         follower=site.follower,
         statuses=site.statuses,
         links=Links(REGISTRY, site.indexes),
-        schedule=Schedule(
-            registry=REGISTRY,
-            configuration=site.configuration,
-            statuses=site.statuses,
-            fetcher=site.fetcher,
-            ask=site.refreshes.schedule,
-        ),
+        feed=ConfigurationFeed(site.engine),
         trail=site.trail,
-        workers=None,
+        leading=Leading(
+            engine=site.engine,
+            loader=site.loader,
+            schedule=Schedule(
+                registry=REGISTRY,
+                configuration=site.configuration,
+                statuses=site.statuses,
+                fetcher=site.fetcher,
+                ask=site.refreshes.schedule,
+            ),
+            trail=site.trail,
+            make_workers=None,
+        ),
+        elector=None,
         prepare_schema=partial(migrate, site.engine),
         keys=None,
         watch_files=watch_files,

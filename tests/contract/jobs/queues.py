@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from catalog_server.db.dsn import parse_dsn
 from catalog_server.db.engine import Engine, open_engine
-from catalog_server.jobs.queue import JobLimits, Queue
+from catalog_server.jobs.limits import JobLimits
+from catalog_server.jobs.queue import Queue
 from catalog_server.scope import Scope
 
 TEAM_A, TEAM_B = Scope("team-a"), Scope("team-b")

@@ -11,7 +11,8 @@ from catalog_server.clock import clock_ms
 from catalog_server.db.engine import Engine
 from catalog_server.errors import CatalogError, Forbidden, Invalid, NotFound, RateLimited, TooLarge, Unavailable
 from catalog_server.jobs.job import Job, JobResult, JobState
-from catalog_server.jobs.queue import ClaimState, JobLimits, Queue, Recovered
+from catalog_server.jobs.limits import JobLimits
+from catalog_server.jobs.queue import ClaimState, Queue, Recovered
 from catalog_server.jobs.retry import MAX_DELAY_MS
 from tests.contract.jobs.queues import LIMITS, TEAM_A, TEAM_B, TIMEOUT_MS, ManualClock, build_queue
 

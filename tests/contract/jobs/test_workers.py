@@ -98,9 +98,9 @@ def test_an_idle_worker_starts_a_job_within_a_second(
     run, looks = Recorded(), list[str]()
     claim = queue.claim
 
-    def seen(worker: str) -> Job | None:
+    def seen(worker: str, term: int | None = None) -> Job | None:
         looks.append(worker)
-        return claim(worker)
+        return claim(worker, term)
 
     monkeypatch.setattr(queue, "claim", seen)
     workers = start(run, pace=pace)
@@ -349,9 +349,9 @@ def test_work_that_is_done_is_reported_when_the_database_is_back(
 
         refusals = 2
 
-        def claim(self, worker: str) -> Job | None:
+        def claim(self, worker: str, term: int | None = None) -> Job | None:
             self._refuse()
-            return super().claim(worker)
+            return super().claim(worker, term)
 
         def complete(self, job: Job, result: JobResult) -> bool:
             if not runs_reported:

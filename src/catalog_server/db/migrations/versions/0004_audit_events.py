@@ -5,9 +5,9 @@ Revises: 0003
 """
 
 import sqlalchemy as sa
-from alembic import op
 
 from catalog_server.db.dialects import long_text, text, word
+from catalog_server.db.migrations.steps import add_column, create_index, create_table
 
 revision = "0004"
 down_revision = "0003"
@@ -16,8 +16,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("refresh_jobs", sa.Column("correlation_id", word(128)))
-    op.create_table(
+    add_column("refresh_jobs", sa.Column("correlation_id", word(128)))
+    create_table(
         "audit_events",
         sa.Column("id", word(36), nullable=False),
         sa.Column("namespace", word(63), nullable=False),
@@ -39,8 +39,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit_events"),
     )
-    op.create_index("ix_audit_events_list", "audit_events", ["namespace", "created_at", "id"])
-    op.create_index("ix_audit_events_actor", "audit_events", ["namespace", "actor", "created_at"])
-    op.create_index("ix_audit_events_plugin", "audit_events", ["namespace", "plugin", "created_at"])
-    op.create_index("ix_audit_events_correlation_id", "audit_events", ["namespace", "correlation_id"])
-    op.create_index("ix_audit_events_created_at", "audit_events", ["created_at"])
+    create_index("ix_audit_events_list", "audit_events", ["namespace", "created_at", "id"])
+    create_index("ix_audit_events_actor", "audit_events", ["namespace", "actor", "created_at"])
+    create_index("ix_audit_events_plugin", "audit_events", ["namespace", "plugin", "created_at"])
+    create_index("ix_audit_events_correlation_id", "audit_events", ["namespace", "correlation_id"])
+    create_index("ix_audit_events_created_at", "audit_events", ["created_at"])
