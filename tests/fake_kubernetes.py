@@ -146,6 +146,7 @@ class Cluster:
 
     def _store(self, key: Key, body: KubeObject) -> KubeObject:
         _check_sizes(key, body)
+        _check_lease(key, body.get("spec") or {})
         self._version += 1
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         old = self.objects.get(key, {"metadata": {}})["metadata"]
@@ -178,6 +179,12 @@ def _check_review(body: KubeObject, spec: KubeObject) -> None:
         raise Refused(422, "Invalid", "spec.user: Invalid value: at least one of user or group must be specified")
     if ("resourceAttributes" in spec) == ("nonResourceAttributes" in spec):
         raise Refused(422, "Invalid", "spec.resourceAttributes: exactly one of them must be specified")
+
+
+def _check_lease(key: Key, spec: KubeObject) -> None:
+    """What the real API refuses."""
+    if key[2] == "leases" and (spec.get("holderIdentity") == "" or spec.get("leaseDurationSeconds", 1) <= 0):
+        raise Refused(422, "Invalid", "spec: Invalid value: holderIdentity must not be empty, the duration not 0")
 
 
 def _check_sizes(key: Key, body: KubeObject) -> None:

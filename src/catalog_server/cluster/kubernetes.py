@@ -31,7 +31,7 @@ class KubernetesLease:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         metadata: KubeObject = {"name": self._name, "namespace": self._namespace}
         spec: KubeObject = {
-            "holderIdentity": holder,
+            **({"holderIdentity": holder} if holder else {}),  # the API takes no empty one
             "leaseDurationSeconds": duration_seconds,
             "leaseTransitions": term,
             "renewTime": now,

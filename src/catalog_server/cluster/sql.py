@@ -58,8 +58,8 @@ def write_lease(connection: Connection, name: str, state: LeaseState, *, over: L
     if over is not None:
         mine = update(leases).where(leases.c.name == name, leases.c.version == int(over.version))
         return connection.execute(mine.values(**values)).rowcount == 1
-    found = connection.execute(insert_ignore(connection, leases, [{"name": name, **values}]))
-    return found.rowcount == 1
+    connection.execute(insert_ignore(connection, leases, [{"name": name, **values}]))
+    return read_lease(connection, name) == state
 
 
 def read_configuration_version(connection: Connection) -> str | None:
