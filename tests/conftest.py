@@ -57,6 +57,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield dsn
 
 
+@pytest.fixture
+def postgres_database(tmp_path: Path) -> Iterator[str]:
+    """The same, of PostgreSQL only. The test carries the mark `external_service`."""
+    with _fresh_database("postgres", tmp_path) as dsn:
+        yield dsn
+
+
 def _fresh_database(engine: str, folder: Path) -> AbstractContextManager[str]:
     if engine == "sqlite":
         return sqlite_database(folder)
