@@ -197,6 +197,7 @@ def writes_recorded(dsn: str) -> Iterator[Callable[[], list[tuple[str, str]]]]:
 def test_leader_when_asleep_past_its_lease_then_it_writes_nothing_more(postgres_database: str, folder: Folder) -> None:
     """It sleeps in the middle of a job, and awakes when the next leader has done it."""
     repository = folder.repository("repository", "one")
+    folder.catalog("x.yaml", "x")
     folder.write(git("g", repository))
     with by_lease() as (_, options), ExitStack() as stack:
         servers = {
@@ -206,7 +207,7 @@ def test_leader_when_asleep_past_its_lease_then_it_writes_nothing_more(postgres_
                 name,
                 **options,
                 **QUICK_JOBS,
-                DATABASE_DSN=f"{postgres_database}?application_name={name}",
+                DATABASE_DSN=named(postgres_database, name),
             )[0]
             for name in "ab"
         }
@@ -234,12 +235,18 @@ def test_leader_when_asleep_past_its_lease_then_it_writes_nothing_more(postgres_
                     wait_until("the end of the old term", lambda: asleep.server.logged("leads no more"), 20)
                     wait_until("its job to end", lambda: not_running(asleep, job), 20)
                     asleep.expect("two")
-                    other.wait_for_job(other.refresh("g"), "succeeded")
+                    other.applied(local("x", "x.yaml"))
+                    asleep.expect("two", "x")
                     assert {who for who, _ in read()} == {key for key in servers if key != name}
             finally:
                 asleep.server.process.send_signal(signal.SIGCONT)
         assert role(asleep) == "follower"
         assert fetch_value(postgres_database, "SELECT term FROM leader_terms") == 2
+
+
+def named(dsn: str, name: str) -> str:
+    """The DSN of connections that tell the database this name."""
+    return f"{dsn}{'&' if '?' in dsn else '?'}application_name={name}"
 
 
 def not_running(managed: Managed, job: str) -> bool:
