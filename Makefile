@@ -37,8 +37,9 @@ test: lint types contracts house generated audit ## everything, on SQLite, Postg
 	$(PY) tools/services.py run -- $(PY) -m pytest -n $(WORKERS)
 check: lint types contracts house generated audit ## the fast part of `make test`: no databases, nothing slow
 	$(PY) -m pytest -n $(WORKERS) -m "not external_service and not slow"
-lint: $(READY) ## ruff: rules and format
+lint: $(READY) ## ruff: rules and format; hadolint
 	$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet
+	$(BIN)/hadolint Dockerfile.catalog-server
 types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 contracts: $(READY) ## import-linter: which package may import which
