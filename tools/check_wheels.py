@@ -1,7 +1,7 @@
 """Shows that the image can be built without a compiler: every runtime dependency in uv.lock has a wheel for Alpine.
 
-For each machine of `MACHINES` there must be a wheel for any platform, or one for musl libc, that CPython 3.12 takes. One
-line per package that lacks it, and exit code 1. What pip would choose is judged by `packaging`, as pip does.
+For each machine of `MACHINES` there must be a wheel for any platform, or one for musl libc, that CPython 3.12 takes.
+One line per package that lacks it, and exit code 1. Tags and markers are judged by `packaging`, as pip does.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ def main(package: Path) -> None:
     for kind in KINDS:
         pick(f"io.k8s.{kind}", found, picked)
     document = {"$comment": f"Kubernetes {VERSION}, Apache License 2.0", "$defs": picked}
-    TARGET.write_text(json.dumps(document, sort_keys=True, separators=(",", ":")).replace('"io.k8s.', '\n"io.k8s.') + "\n")
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    TARGET.write_text(text.replace('"io.k8s.', '\n"io.k8s.') + "\n")
 
 
 def pick(name: str, found: dict[str, Any], picked: dict[str, Any]) -> None:
