@@ -1,13 +1,13 @@
 """Follows the steps of Dockerfile.catalog-server without a container engine, and starts what they make.
 
-    python tools/root_filesystem.py build FOLDER              the stages, one folder each, from the Dockerfile itself
-    python tools/root_filesystem.py run FOLDER [--read-only] [-- ARGUMENTS]      the entry point
-    python tools/root_filesystem.py exec FOLDER COMMAND...    another command
+    python tools/root_filesystem.py build FOLDER                the stages, one folder each, from the Dockerfile itself
+    python tools/root_filesystem.py run [--read-only] FOLDER ARGUMENTS...       the entry point
+    python tools/root_filesystem.py exec [--read-only] FOLDER COMMAND...        another command
 
-Needs root and Linux. COPY, RUN, ENV, ARG, WORKDIR and USER are carried out as written, in a chroot; `run` and `exec` take
-the environment and the user of the image. What this cannot show is Alpine: the programs below /usr are those of this
-machine, mounted read-only, and a few words of RUN lines are replaced for that. They stand in `REPLACED`, and nothing else
-differs. `--read-only` mounts the root file system read-only, with empty folders where
+Needs root and Linux. COPY, RUN, ENV, ARG, WORKDIR and USER are carried out as written, in a chroot; `run` and `exec`
+take the environment and the user of the image. What this cannot show is Alpine: the programs below /usr are those of
+this machine, mounted read-only, and a few words of RUN lines are replaced for that. They stand in `REPLACED`, and
+nothing else differs. `--read-only` mounts the root file system read-only, with empty folders where
 deploy/catalog-server/deployment.yaml mounts some.
 """
 
@@ -31,7 +31,7 @@ DOCKERFILE = ROOT / "Dockerfile.catalog-server"
 # What is written -> what is done here. Each must occur, so that this table cannot outlive what it is about.
 REPLACED = {
     r"apk add --no-cache [^&]+": "command -v git python3 > /dev/null ",  # the machine's own
-    r"adduser -D -u 65532 nonroot": "useradd --create-home --user-group --uid 65532 nonroot",
+    r"adduser -D -u 65532 nonroot": "groupadd -g 65532 nonroot && useradd -m -u 65532 -g nonroot nonroot",
     r"apk --print-arch": "uname -m",
     r"--python-version 3\.12": '--python-version "$(python3 -c "import platform; print(platform.python_version())")"',
     r'"musllinux_1_2_\$\{machine\}"': '"manylinux_2_28_${machine}" --platform "manylinux_2_27_${machine}"',
@@ -45,6 +45,8 @@ _FOLDERS = ("dev", "proc", "tmp", "home", "root", "var", "usr/local/bin")
 # As .dockerignore leaves out.
 _IGNORED = ("__pycache__", "agents-repo")
 _WRITABLE = ("/var/lib/catalog-server", "/tmp")
+# Variables of the environment that reach the server, as with `docker run --env`.
+_PASSED = ("CATALOG_", "DATABASE_", "KUBERNETES_", "POD_")
 # $1 the root, $2 folders that are mounted, $3 folders that are writable in a read-only root (empty: all is writable)
 _ENTER = """
 set -e
@@ -91,20 +93,20 @@ class Stage:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("build", "run", "exec"):
-        verbs.add_parser(verb).add_argument("folder", type=Path)
-    verbs.choices["run"].add_argument("--read-only", action="store_true")
+    verbs.add_parser("build").add_argument("folder", type=Path)
     for verb in ("run", "exec"):
-        verbs.choices[verb].add_argument("arguments", nargs=argparse.REMAINDER)
+        inside = verbs.add_parser(verb)
+        inside.add_argument("--read-only", action="store_true")
+        inside.add_argument("folder", type=Path)
+        inside.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     if options.verb == "build":
         build(options.folder)
         return 0
     stage = load(options.folder)
-    given = options.arguments[options.arguments[:1] == ["--"] :]
-    words = [*stage.entrypoint, *given] if options.verb == "run" else given
-    variables = {name: value for name, value in os.environ.items() if name.startswith(("CATALOG_", "DATABASE_"))}
-    command = stage.command(words, variables, read_only=options.verb == "run" and options.read_only)
+    words = [*(stage.entrypoint if options.verb == "run" else ()), *options.arguments]
+    variables = {name: value for name, value in os.environ.items() if name.startswith(_PASSED)}
+    command = stage.command(words, variables, read_only=options.read_only)
     os.execvp(command[0], command)  # so that signals reach it
 
 
