@@ -29,6 +29,8 @@ from tests.docs.pages import ROOT, Block
 NOT_RUN: Mapping[str, str] = {
     r"make( |$)": "a whole run of its own; the target must exist in the Makefile",
     r"git ": "the reader's own checkout",
+    r"docker ": "needs a container engine; tests/e2e/test_image.py follows the steps of the image without one",
+    r"kubectl ": "needs a cluster; tests/deploy holds the manifests to the schemas",
     r"cd ": "the block runs in the right folder already",
     r"\.venv/bin/uv ": "installs into the environment",
     r"\.venv/bin/python tools/services\.py ": "installs and starts database servers; has tests of its own",
