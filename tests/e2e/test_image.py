@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from tests.catalog_files import named, write_catalog, write_sources
 from tests.contract.providers.http_bench import make_authority
 from tests.deploy.manifests import ROOT, Manifest, built, container_of, environ_of, pick
 from tests.fake_kubernetes import Cluster, serve_cluster
 from tests.fake_rbac import API, place_of
-from tests.server import RunningServer, wait_until
+from tests.server import RunningServer, running, wait_until
 
 pytestmark = pytest.mark.external_service
 
@@ -180,6 +181,34 @@ def mount_config_map(folder: Path, data: Mapping[str, str]) -> None:
     for name, text in data.items():
         (folder / "..data" / name).write_text(text)
         (folder / name).symlink_to(f"..data/{name}")
+
+
+def test_config_map_when_applied_anew_then_in_force(tmp_path: Path) -> None:
+    """In mode `file`. The kubelet points one link, `..data`, to a new folder."""
+    (tmp_path / "plugins").mkdir()
+    catalog = write_catalog(tmp_path / "plugins/catalog.yaml", "skills", named("one", "two"))
+    text = write_sources(tmp_path / "first.yaml", {"skills": [{"id": "main", "path": catalog}]}).read_text()
+    mounted = tmp_path / "config"
+    mounted.mkdir()
+    mount_config_map(mounted, {"sources.yaml": text})
+    with running(tmp_path / "data", mounted / "sources.yaml") as server:
+        assert server.names(f"{SKILLS}/skills") == ["one", "two"]
+        (mounted / "..2026_01_02").mkdir()
+        (mounted / "..2026_01_02/sources.yaml").write_text(text.replace("main", "other").replace("true", "false"))
+        (mounted / "..new").symlink_to("..2026_01_02")
+        (mounted / "..new").rename(mounted / "..data")
+        shutil.rmtree(mounted / "..2026_01_01")
+        wait_until("the new configuration", lambda: list(sources_of(server, "skills")) == ["other"], 15)
+
+
+def test_tenants_then_refused_until_the_proxy_is_named(image: Path, postgres_database: str, tmp_path: Path) -> None:
+    copy = tmp_path / "image"
+    shutil.copytree(image, copy, symlinks=True)
+    with pod(copy, built("overlays/multi-tenant"), postgres_database) as (cluster, server):
+        headers = {"X-Remote-User": "alice", "X-Namespace": "team-a"}
+        assert server.get(f"{SKILLS}/skills", headers=headers).status_code == 401
+        assert server.get("/livez").status_code == 200
+        assert not cluster.reviews
 
 
 def test_manifests_then_serve_lead_and_keep_changes_with_the_rights_they_give(
