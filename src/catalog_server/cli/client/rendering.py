@@ -36,11 +36,10 @@ def dump(document: Any, form: str) -> str:
     if form == "yaml":
         import yaml  # 13 ms, which the other formats do not need
 
-        text = json.dumps(document, ensure_ascii=False)
-        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-        return str(
-            yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=not _UNSAFE.search(text), width=10**6)
-        )
+        is_safe = not _UNSAFE.search(json.dumps(document, ensure_ascii=False))
+        # The dumper in C is the quick one; the other one can write what must be escaped, also half a surrogate pair.
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper) if is_safe else yaml.SafeDumper
+        return str(yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=is_safe, width=10**6))
     return _safe(json.dumps(document, ensure_ascii=False, indent=None if form == "jsonl" else 2)) + "\n"
 
 

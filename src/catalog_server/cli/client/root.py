@@ -27,6 +27,7 @@ STATIC: Final[dict[str, tuple[str, str]]] = {
     "status": ("status:status", "Whether the server works, and its plugins."),
     "health": ("status:health", "Whether the server lives and is ready, in short."),
     "plugin": ("dynamic:plugin", "Commands of one plugin, also of one named like a command."),
+    "api": ("api:api", "Any route of the server, by its path."),
     "config": ("configuration:configuration", "Settings of this client."),
     "doctor": ("doctor:doctor", "What keeps this client from working."),
     "completion": ("completion:completion", "Completion for bash, zsh or fish."),

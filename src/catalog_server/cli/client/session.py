@@ -7,7 +7,7 @@ so that help, completion and `config` work whatever the rest is like.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from catalog_server.cli.client import config, environment
 from catalog_server.cli.client.failures import Failure, Usage
+from catalog_server.cli.client.text import escape
 
 if TYPE_CHECKING:
     from catalog_server.cli.client.discovery import Discovery
@@ -136,8 +137,8 @@ class Session:
         """The format of the output, of a command whose default is another one."""
         return self.flags.output or self.config.get("output") or default
 
-    def confirm(self, question: str) -> None:
-        """Ask a person before something is lost.
+    def confirm(self, question: str, context: Sequence[str] = ()) -> None:
+        """Ask a person before something is lost. `context`: lines to read before answering.
 
         Raises:
             Usage: there is nobody to ask, and `--yes` was not given. Failure: the answer was no.
@@ -146,7 +147,8 @@ class Session:
             return
         if not sys.stdin.isatty():
             raise Usage(f"{question} Give --yes to say so where there is no terminal to ask on.")
-        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.write("".join(f"{line}\n" for line in context))
+        sys.stderr.write(f"{escape(question)} [y/N] ")
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Failure("not confirmed, nothing was done", word="not_confirmed")

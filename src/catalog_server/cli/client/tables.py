@@ -17,6 +17,7 @@ _GAP: Final = "  "
 _CAP: Final = 50
 _NARROWEST: Final = 8
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_DIFF_COLOURS: Final = {"+": "\x1b[32m", "-": "\x1b[31m", "~": "\x1b[33m"}
 
 
 @dataclass(frozen=True)
@@ -89,15 +90,22 @@ class Fields:
 
 @dataclass(frozen=True)
 class Text:
-    """Text as it is, of the client's own making or escaped already."""
+    """Text as it is, of the client's own making or escaped already. `is_diff`: lines begin with what they say."""
 
     lines: Sequence[str]
+    is_diff: bool = False
 
     def text(self, layout: Layout) -> str:
-        return "\n".join([*self.lines, ""]) if self.lines else ""
+        lines = [_coloured(line) for line in self.lines] if self.is_diff and layout.has_colour else self.lines
+        return "\n".join([*lines, ""]) if lines else ""
 
 
 Part = Table | Fields | Text
+
+
+def _coloured(line: str) -> str:
+    colour = _DIFF_COLOURS.get(line.lstrip(" ")[:1])
+    return line if colour is None else f"{colour}{line}{_PLAIN}"
 
 
 def at_path(entry: Any, path: str) -> Any:

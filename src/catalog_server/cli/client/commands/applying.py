@@ -155,7 +155,8 @@ def apply(session: Session, /, is_shown: bool, **options: Any) -> View:
         return _plan_view(steps, "dry-run")
     gone = [f"{step.plugin.name}/{step.id}" for step in steps if step.verb == "delete"]
     if gone:
-        session.confirm(f"Delete {', '.join(gone)} and all entities of {'it' if len(gone) == 1 else 'them'}?")
+        shown = [line for step in steps if step.verb != "unchanged" for line in step.lines]
+        session.confirm(f"Delete {', '.join(gone)} and all that came from there?", shown)
     results = _carry_out(session, steps, version, options)
     return _plan_view(steps, "applied", results)
 
@@ -293,7 +294,7 @@ def _plan_view(steps: Sequence[Step], mode: str, results: Mapping[tuple[str, str
     told = told if results is None else told.replace(" to delete", " deleted")
     return View(
         {"mode": mode, "summary": counts, "sources": documents},
-        [Text(lines), Text([told])],
+        [Text(lines, is_diff=True), Text([told])],
         [step.id for step in steps if step.verb != "unchanged"],
         documents,
     )
