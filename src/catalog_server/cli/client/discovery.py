@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from catalog_server.cli.client.config import write_private
 from catalog_server.cli.client.failures import ExitCode, Failure
-from catalog_server.cli.client.transport import segment
+from catalog_server.cli.client.transport import entries_of, segment
 
 FRESH_SECONDS: Final = 60.0
 _FORMAT: Final = 1
@@ -205,7 +205,7 @@ def _parse(document: Any) -> list[Plugin]:
     Raises:
         Failure: it is not an answer to this question.
     """
-    listed = document.get("plugins") if isinstance(document, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise Failure("the answer to GET /api/plugins is not a list of plugins; is this a catalog-server?")
+    listed = entries_of(document, "plugins")
+    if not all(isinstance(one, dict) for one in listed):
+        raise Failure("the answer to GET /api/plugins holds more than plugins; is this a catalog-server?")
     return [Plugin(one) for one in listed]

@@ -19,7 +19,7 @@ from catalog_server.cli.client.text import escape
 
 if TYPE_CHECKING:
     from catalog_server.cli.client.discovery import Discovery
-    from catalog_server.cli.client.transport import Answer, Query, Transport
+    from catalog_server.cli.client.transport import Query, Transport
 
 DEFAULT_SERVER: Final = "http://localhost:8080"
 DEFAULT_TIMEOUT_SECONDS: Final = 30.0
@@ -103,23 +103,24 @@ class Session:
         identity = [self.server, *(f"{name}: {value}" for name, value in self.headers.items())]
         return Discovery(lambda: self.get("/api/plugins"), folder, identity)
 
-    def get(self, path: str, query: Query = ()) -> Any:
+    def get(self, path: str, query: Query = ()) -> dict[str, Any]:
         """A document of the server."""
-        return self.transport.call("GET", path, query).json()
+        return self.transport.call("GET", path, query).object()
 
-    def post(self, path: str, body: Any = None, query: Query = (), if_match: str = "") -> Answer:
-        return self.transport.call("POST", path, query, {} if body is None else body, _condition(if_match))
+    def post(self, path: str, body: Any = None, query: Query = (), if_match: str = "") -> dict[str, Any]:
+        """What the server says of a change. `if_match`: only if the configuration has this version."""
+        return self.transport.call("POST", path, query, {} if body is None else body, _condition(if_match)).object()
 
-    def delete(self, path: str, if_match: str = "") -> Answer:
-        return self.transport.call("DELETE", path, headers=_condition(if_match))
+    def delete(self, path: str, if_match: str = "") -> dict[str, Any]:
+        return self.transport.call("DELETE", path, headers=_condition(if_match)).object()
 
-    def pages(self, path: str, query: Query) -> Iterator[Any]:
+    def pages(self, path: str, query: Query) -> Iterator[dict[str, Any]]:
         """A list, page by page. Ends when there is no further token, or a token comes again."""
         token, seen = "", set[str]()
         while True:
             page = self.get(path, [*query, *page_query(token)] if token else query)
             yield page
-            token = str(page.get("nextPageToken") or "") if isinstance(page, dict) else ""
+            token = str(page.get("nextPageToken") or "")
             if not token or token in seen:
                 return
             seen.add(token)

@@ -55,6 +55,30 @@ class Answer:
                 f"the answer is no JSON but {self.headers.get('content-type', 'of no type')}", status=self.status
             ) from error
 
+    def object(self) -> dict[str, Any]:
+        """The body as an object, which all answers are but those of `api`.
+
+        Raises:
+            Failure: it is none.
+        """
+        found = self.json()
+        if not isinstance(found, dict):
+            raise Failure("the answer is no object; is this a catalog-server?", status=self.status)
+        return found
+
+
+def entries_of(document: Any, *keys: str) -> list[Any]:
+    """The list of an answer, under the first of these keys that has one.
+
+    Raises:
+        Failure: there is none.
+    """
+    for key in keys:
+        found = document.get(key) if isinstance(document, dict) else None
+        if isinstance(found, list):
+            return found
+    raise Failure(f"the answer holds no list {keys[0]!r}; is this a catalog-server?")
+
 
 class Transport:
     """Sends requests to one target.

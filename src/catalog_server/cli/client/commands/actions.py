@@ -153,7 +153,7 @@ def _run(session: Session, wanted: _Request) -> View:
     if wanted.is_dry:
         body["dryRun"] = True
     query = [("sourceId", wanted.source)] if wanted.source else []
-    return outcome_view(session, session.post(wanted.entity.action_path(name), body, query).json(), action_id, name)
+    return outcome_view(session, session.post(wanted.entity.action_path(name), body, query), action_id, name)
 
 
 def outcome_view(session: Session, document: Mapping[str, Any], action: str, name: str) -> View:

@@ -244,10 +244,10 @@ def _carry_out(
 def _do(session: Session, step: Step, version: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if step.verb == "delete":
         path = step.plugin.management(f"/sources/{segment(step.id)}")
-        return dict(session.delete(path, version).json())
+        return session.delete(path, version)
     body = {**(step.fields or {}), **({"refreshAfterApply": True} if options["refresh"] else {})}
     query = [("confirmRemoval", "true")] if options["confirm_removal"] else []
-    return dict(session.post(step.plugin.management("/apply-source"), body, query, version).json())
+    return session.post(step.plugin.management("/apply-source"), body, query, version)
 
 
 def _version(session: Session, plugin: Plugin) -> str:
@@ -256,7 +256,7 @@ def _version(session: Session, plugin: Plugin) -> str:
 
 
 def _validate(session: Session, one: Manifest) -> dict[str, Any]:
-    return dict(session.post(one.plugin.management("/validate-source"), dict(one.fields)).json())
+    return session.post(one.plugin.management("/validate-source"), dict(one.fields))
 
 
 def _errors(result: Mapping[str, Any]) -> list[Any]:

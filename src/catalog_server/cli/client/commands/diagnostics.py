@@ -8,6 +8,7 @@ from catalog_server.cli.client.discovery import Plugin
 from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Part, Table
+from catalog_server.cli.client.transport import entries_of
 from catalog_server.cli.client.views import View
 
 _COLUMNS: Final = (
@@ -33,7 +34,7 @@ def diagnostics_view(session: Session, plugin: Plugin, source: str = "") -> View
         Failure: there is no source of this id.
     """
     document = session.get(plugin.management("/diagnostics"))
-    sources = [one for one in document["sources"] if source in ("", one["id"])]
+    sources = [one for one in entries_of(document, "sources") if source in ("", one["id"])]
     if source and not sources:
         raise Failure(f'source "{source}" not found in plugin {plugin.name}', ExitCode.NOT_FOUND, word="not_found")
     errors = [one for one in document.get("errors") or () if source in ("", one.get("source"))]

@@ -16,6 +16,7 @@ from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Table
+from catalog_server.cli.client.transport import entries_of
 from catalog_server.cli.client.views import View
 
 _COLUMNS = (Column("Check", "check", is_whole=True), Column("Result", "result"), Column("Message", "message"))
@@ -71,12 +72,12 @@ def _check_connection(session: Session) -> Iterator[str]:
     if parts.scheme == "https" and not session.transport.target.is_verified:
         yield "the server's certificate is not verified"
     answer = session.transport.call("GET", "/livez")
-    yield f"{session.server} answers: {answer.json().get('status')}"
+    yield f"{session.server} answers: {answer.object().get('status')}"
 
 
 def _check_readiness(session: Session) -> Iterator[str]:
     answer = session.transport.send("GET", "/readyz")
-    found = answer.json()
+    found = answer.object()
     if answer.status != 200:
         ill = [f"{name} {one.get('status')}" for name, one in (found.get("components") or {}).items()]
         raise Failure(f"{found.get('status')}: {', '.join(ill)}", ExitCode.UNAVAILABLE)
@@ -101,7 +102,7 @@ def _check_namespace(session: Session) -> Iterator[str]:
 
 
 def _check_plugins(session: Session) -> Iterator[str]:
-    found = session.get("/api/plugins")["plugins"]
+    found = entries_of(session.get("/api/plugins"), "plugins")
     ill = [one["name"] for one in found if not one.get("healthy")]
     if ill:
         yield f"not healthy: {', '.join(ill)}"

@@ -81,7 +81,7 @@ def get_job(session: Session, /, job: str) -> View:
 @click.pass_obj
 def cancel_job(session: Session, /, job: str) -> View:
     """Cancel a job that waits, or ask one that runs to stop. One that has ended is a conflict."""
-    document = session.post(f"{PATH}/{segment(job)}:cancel").json()
+    document = session.post(f"{PATH}/{segment(job)}:cancel")
     fields = [("Job", document.get("jobId", job)), ("Status", document.get("status"))]
     return record_view(document, fields, str(document.get("jobId", job)))
 
@@ -149,8 +149,7 @@ def show_milliseconds(value: Any) -> str:
 
 
 def _read(session: Session, job_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = session.get(f"{PATH}/{segment(job_id)}")
-    return found
+    return session.get(f"{PATH}/{segment(job_id)}")
 
 
 class _Progress:

@@ -10,10 +10,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from catalog_server.cli.client.failures import Failure, Usage
-from catalog_server.cli.client.session import Session
+from catalog_server.cli.client.session import Session, page_query
+from catalog_server.cli.client.transport import entries_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 MAX_PAGE_SIZE: Final = 1000
+_OTHER_KEYS: Final = ("items", "results", "data")
 
 
 def complete_plugins(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -59,21 +61,21 @@ def page_options(command: F) -> F:
 class Listing:
     """What a list command shows: one page, several or all, as one document.
 
-    `key`: the name of the list in the server's answer.
+    `key`: the name of the list in the server's answer, where it is none of the usual ones.
     """
 
     def __init__(self, key: str, pages: Iterable[Any], limit: int | None, *, wants_all: bool) -> None:
-        self._key = key
         entries: list[Any] = []
         last: dict[str, Any] = {}
         for page in pages:
             last = page
-            entries += _entries_of(page, key)
+            entries += entries_of(page, key, *_OTHER_KEYS)
             if (limit is not None and len(entries) >= limit) or (limit is None and not wants_all):
                 break
         self.entries = list(islice(entries, limit))
         self.token = str(last.get("nextPageToken") or "") if len(self.entries) == len(entries) else ""
         self.is_cut = len(self.entries) < len(entries)
+        self._key = next((name for name in (key, *_OTHER_KEYS) if name in last), key)
         self._last = last
 
     @property
@@ -101,8 +103,6 @@ def fetch_list(
     paging: dict[str, Any],
 ) -> Listing:
     """A list, as the `page_options` in `paging` ask for it. Parameters without a value are left out."""
-    from catalog_server.cli.client.session import page_query
-
     wanted = [(name, value) for name, value in query if value]
     size = paging["page_size"]
     if size is None and (paging["wants_all"] or paging["limit"]):
@@ -112,12 +112,3 @@ def fetch_list(
     if paging["token"]:
         wanted += page_query(paging["token"])
     return Listing(key, session.pages(path, wanted), paging["limit"], wants_all=paging["wants_all"])
-
-
-def _entries_of(page: Any, key: str) -> list[Any]:
-    """The entries of a page: under their key, or one that other servers use."""
-    for name in (key, "items", "results", "data"):
-        found = page.get(name) if isinstance(page, dict) else None
-        if isinstance(found, list):
-            return found
-    raise Failure(f"the answer holds no list {key!r}; is this a catalog-server?")

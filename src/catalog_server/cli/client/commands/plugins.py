@@ -12,6 +12,7 @@ from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command, Group
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, or_missing, yes_or_no
+from catalog_server.cli.client.transport import entries_of
 from catalog_server.cli.client.views import View, list_view
 
 plugins = Group("plugins", help="What the server catalogs. Without a command: list.", default="list")
@@ -37,7 +38,7 @@ COLUMNS: Final = (
 def list_plugins(session: Session, /) -> View:
     """List the plugins and whether each is healthy."""
     document = session.get("/api/plugins")
-    return list_view(document, document["plugins"], COLUMNS, "name", "No plugins found.")
+    return list_view(document, entries_of(document, "plugins"), COLUMNS, "name", "No plugins found.")
 
 
 @plugins.command("get", cls=Command, examples=["plugins get mcp"])
@@ -45,7 +46,7 @@ def list_plugins(session: Session, /) -> View:
 @click.pass_obj
 def get_plugin(session: Session, /, name: str) -> View:
     """Show one plugin: what it can do and how it fares."""
-    found = [one for one in session.get("/api/plugins")["plugins"] if one["name"] == name]
+    found = [one for one in entries_of(session.get("/api/plugins"), "plugins") if one["name"] == name]
     if not found:
         raise Failure(f'plugin "{name}" not found', ExitCode.NOT_FOUND, word="not_found")
     return View(found[0], _parts(found[0]), [name])

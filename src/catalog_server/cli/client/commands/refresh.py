@@ -48,9 +48,8 @@ def start_refresh(
 ) -> View:
     """Ask for a refresh, and wait for its end where that is wanted."""
     path = plugin.management(f"/refresh/{segment(source)}" if source else "/refresh")
-    answer = session.post(path, query=[("confirmRemoval", "true")] if confirms else [])
-    document = answer.json()
-    job_id = document.get("jobId") if isinstance(document, dict) else None
+    document = session.post(path, query=[("confirmRemoval", "true")] if confirms else [])
+    job_id = document.get("jobId")
     if job_id and is_awaited:
         return await_job(session, str(job_id))
     if job_id:

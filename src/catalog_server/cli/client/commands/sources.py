@@ -13,7 +13,7 @@ from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command, Group
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Part, Table, yes_or_no
-from catalog_server.cli.client.transport import segment
+from catalog_server.cli.client.transport import entries_of, segment
 from catalog_server.cli.client.views import View, list_view, record_view
 
 _COLUMNS: Final = (
@@ -133,7 +133,7 @@ def delete(session: Session, /, source: str, plugin: str, if_match: str, api_ver
     found = session.discovery.get(plugin)
     check_api_version(found.base_path, api_version)
     session.confirm(f"Delete source {source!r} of {plugin} and its entities?")
-    document = session.delete(found.management(f"/sources/{segment(source)}"), if_match).json()
+    document = session.delete(found.management(f"/sources/{segment(source)}"), if_match)
     return record_view(document, [("Source", source), ("Status", document.get("status"))], source)
 
 
@@ -143,7 +143,7 @@ def delete(session: Session, /, source: str, plugin: str, if_match: str, api_ver
 def revisions(session: Session, /, plugin: str) -> View:
     """List saved states of the configuration, newest first. They are states of all sources of all plugins."""
     document = session.get(session.discovery.get(plugin).management("/revisions"))
-    return list_view(document, document["revisions"], _REVISION_COLUMNS, "version", "No revisions found.")
+    return list_view(document, entries_of(document, "revisions"), _REVISION_COLUMNS, "version", "No revisions found.")
 
 
 @click.command("rollback", cls=Command, examples=["sources rollback VERSION --plugin mcp --yes"])
@@ -155,7 +155,7 @@ def rollback(session: Session, /, version: str, plugin: str, if_match: str) -> V
     """Put a saved state of the configuration back, in all plugins. Asks first."""
     found = session.discovery.get(plugin)
     session.confirm(f"Put the configuration back to {version}?")
-    document = session.post(found.management("/rollback"), {"version": version}, if_match=if_match).json()
+    document = session.post(found.management("/rollback"), {"version": version}, if_match=if_match)
     errors = document.get("reinitErrors") or {}
     fields = [
         ("Status", document.get("status")),
@@ -192,7 +192,7 @@ def sources_view(session: Session, plugins: Sequence[Plugin]) -> View:
 def configured(session: Session, plugin: Plugin) -> list[dict[str, Any]]:
     """The sources of a plugin as they are configured."""
     document = session.get(plugin.management("/sources"))
-    return [{"plugin": plugin.name, **one} for one in document["sources"]]
+    return [{"plugin": plugin.name, **one} for one in entries_of(document, "sources")]
 
 
 def find_source(session: Session, source: str, plugin: str | None) -> dict[str, Any]:
@@ -233,4 +233,4 @@ def _switch(session: Session, source: str, plugin: str, if_match: str, api_versi
     found = session.discovery.get(plugin)
     check_api_version(found.base_path, api_version)
     path = found.management(f"/sources/{segment(source)}/enable")
-    return changed_view(session.post(path, {"enabled": is_on}, if_match=if_match).json(), plugin)
+    return changed_view(session.post(path, {"enabled": is_on}, if_match=if_match), plugin)

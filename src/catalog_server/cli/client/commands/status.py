@@ -14,7 +14,7 @@ from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Part, Table, Text
-from catalog_server.cli.client.transport import refusal
+from catalog_server.cli.client.transport import entries_of, refusal
 from catalog_server.cli.client.views import View, record_view
 
 
@@ -68,7 +68,7 @@ def health(session: Session, /) -> View:
 def namespaces(session: Session, /) -> View:
     """List the tenants that the server serves."""
     document = session.get("/api/tenancy/v1alpha1/namespaces")
-    names = [str(name) for name in document["namespaces"]]
+    names = [str(name) for name in entries_of(document, "namespaces")]
     table = Table([Column("Namespace", str, is_whole=True)], names, "Any namespace is served.")
     return View(document, [Text([f"Tenancy mode: {document.get('mode')}"]), table], names, names)
 
@@ -120,7 +120,7 @@ def _code(ready: Mapping[str, Any]) -> ExitCode:
 def _plugins(session: Session) -> tuple[list[Any] | None, list[str]]:
     """The plugins, or why they are not known: the namespace may be missing, or the caller not allowed to see them."""
     try:
-        return session.get("/api/plugins")["plugins"], []
+        return entries_of(session.get("/api/plugins"), "plugins"), []
     except Failure as failure:
         return None, [f"plugins: {failure.line}"]
 
