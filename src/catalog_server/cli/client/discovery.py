@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from catalog_server.cli.client.config import write_private
 from catalog_server.cli.client.failures import ExitCode, Failure
-from catalog_server.cli.client.transport import entries_of, segment
+from catalog_server.cli.client.protocol import entries_of, segment
 
 FRESH_SECONDS: Final = 60.0
 _FORMAT: Final = 1

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from catalog_server import __version__
 from catalog_server.cli.client.failures import Failure, Unreachable, Usage, exit_code_of
@@ -65,19 +65,6 @@ class Answer:
         if not isinstance(found, dict):
             raise Failure("the answer is no object; is this a catalog-server?", status=self.status)
         return found
-
-
-def entries_of(document: Any, *keys: str) -> list[Any]:
-    """The list of an answer, under the first of these keys that has one.
-
-    Raises:
-        Failure: there is none.
-    """
-    for key in keys:
-        found = document.get(key) if isinstance(document, dict) else None
-        if isinstance(found, list):
-            return found
-    raise Failure(f"the answer holds no list {keys[0]!r}; is this a catalog-server?")
 
 
 class Transport:
@@ -177,11 +164,6 @@ class Transport:
         if data is not None:
             found |= {"Content-Type": "application/json", "Content-Length": str(len(data))}
         return found
-
-
-def segment(text: str) -> str:
-    """A name as one segment of a path."""
-    return quote(text, safe="", errors="surrogatepass")
 
 
 def refusal(answer: Answer) -> Failure:

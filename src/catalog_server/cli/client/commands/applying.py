@@ -20,10 +20,10 @@ from catalog_server.cli.client.discovery import Plugin
 from catalog_server.cli.client.failures import ExitCode, Failure, Usage
 from catalog_server.cli.client.framework import Command
 from catalog_server.cli.client.manifests import Manifest, read_manifests
+from catalog_server.cli.client.protocol import segment
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Part, Table, Text
 from catalog_server.cli.client.text import escape
-from catalog_server.cli.client.transport import segment
 from catalog_server.cli.client.views import View
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -14,9 +14,10 @@ from catalog_server.cli.client.commands.entity_listing import paging_of
 from catalog_server.cli.client.commands.options import fetch_list, page_options, plugin_option
 from catalog_server.cli.client.failures import Failure
 from catalog_server.cli.client.framework import Command, Group
+from catalog_server.cli.client.protocol import segment
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Table
-from catalog_server.cli.client.transport import Query, segment
+from catalog_server.cli.client.transport import Query
 from catalog_server.cli.client.views import View
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from catalog_server.cli.client.discovery import Plugin
 from catalog_server.cli.client.failures import ExitCode, Failure
+from catalog_server.cli.client.protocol import entries_of
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Part, Table
-from catalog_server.cli.client.transport import entries_of
 from catalog_server.cli.client.views import View
 
 _COLUMNS: Final = (

@@ -14,9 +14,9 @@ from catalog_server import __version__
 from catalog_server.cli.client import environment
 from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command
+from catalog_server.cli.client.protocol import entries_of
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Table
-from catalog_server.cli.client.transport import entries_of
 from catalog_server.cli.client.views import View
 
 _COLUMNS = (Column("Check", "check", is_whole=True), Column("Result", "result"), Column("Message", "message"))

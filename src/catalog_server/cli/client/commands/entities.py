@@ -15,9 +15,9 @@ from catalog_server.cli.client.commands.entity_listing import (
 )
 from catalog_server.cli.client.commands.options import complete_plugins, fetch_list, page_options, plugin_option
 from catalog_server.cli.client.framework import Command, Group
+from catalog_server.cli.client.protocol import segment
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Part, Table
-from catalog_server.cli.client.transport import segment
 from catalog_server.cli.client.views import View
 
 _ASSETS: Final = "/api/assets"

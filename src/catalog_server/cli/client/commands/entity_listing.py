@@ -10,10 +10,11 @@ import click
 from catalog_server.cli.client.commands.options import fetch_list, page_options
 from catalog_server.cli.client.discovery import Entity
 from catalog_server.cli.client.session import Session
-from catalog_server.cli.client.tables import Column, Fields, Table, at_path
+from catalog_server.cli.client.tables import Column, Fields, Part, Table, at_path
 from catalog_server.cli.client.views import View
 
 F = TypeVar("F", bound=Callable[..., Any])
+_NO_SECTION = "General"
 _FALLBACK_COLUMNS = 5
 _FALLBACK_KEYS = ("name", "description")
 
@@ -57,7 +58,8 @@ def get_entity(session: Session, entity: Entity, name: str, source: str | None) 
     """One entity, in the sections that the plugin has for it."""
     path, query = entity.get_path(name, source or "")
     document = session.get(path, list(query.items()))
-    return View(document, detail_parts(entity, document), [str(document.get("name", name))])
+    parts = detail_parts(entity, document, is_whole=session.form == "wide")
+    return View(document, parts, [str(document.get("name", name))])
 
 
 def filters_view(session: Session, entity: Entity) -> View:
@@ -89,14 +91,23 @@ def columns_of(entity: Entity, entries: Sequence[Any]) -> list[Column]:
     return [Column(key, key, is_whole=key == "name") for key in ordered[:_FALLBACK_COLUMNS]]
 
 
-def detail_parts(entity: Entity, document: Mapping[str, Any]) -> list[Fields]:
+def detail_parts(entity: Entity, document: Mapping[str, Any], *, is_whole: bool) -> list[Part]:
+    """The plugin's sections; then its columns that are in none of them; with `is_whole` whatever else there is."""
     sections: dict[str, list[tuple[str, Any]]] = {}
-    for one in entity.details:
-        label, path = str(one.get("displayName") or one.get("name")), str(one.get("path") or one.get("name"))
-        sections.setdefault(str(one.get("section") or "General"), []).append((label, at_path(document, path)))
-    if sections:
-        return [Fields(fields, heading) for heading, fields in sections.items()]
-    return [Fields(list(document.items()))]
+    shown: set[str] = set()
+    for one in [*entity.details, *entity.columns]:
+        path = str(one.get("path") or one.get("name"))
+        if path not in shown:
+            shown.add(path)
+            label = str(one.get("displayName") or path)
+            sections.setdefault(str(one.get("section") or _NO_SECTION), []).append((label, at_path(document, path)))
+    heads = {path.partition(".")[0] for path in shown}
+    others = [(key, value) for key, value in document.items() if key not in heads]
+    if not sections:
+        return [Fields(others)]
+    if is_whole and others:
+        sections["Other"] = others
+    return [Fields(fields, heading) for heading, fields in sections.items()]
 
 
 def _show_range(found: Mapping[str, Any] | None) -> str:

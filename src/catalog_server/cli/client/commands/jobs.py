@@ -15,11 +15,11 @@ from catalog_server.cli.client.commands.options import fetch_list, page_options,
 from catalog_server.cli.client.config import parse_seconds
 from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command, Group
+from catalog_server.cli.client.protocol import segment
 from catalog_server.cli.client.rendering import STRUCTURED
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Table
 from catalog_server.cli.client.text import one_line
-from catalog_server.cli.client.transport import segment
 from catalog_server.cli.client.views import View, record_view
 
 PATH: Final = "/api/jobs/v1alpha1/refresh"

@@ -10,8 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from catalog_server.cli.client.failures import Failure, Usage
+from catalog_server.cli.client.protocol import entries_of
 from catalog_server.cli.client.session import Session, page_query
-from catalog_server.cli.client.transport import entries_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 MAX_PAGE_SIZE: Final = 1000

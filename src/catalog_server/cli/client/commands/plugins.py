@@ -10,9 +10,9 @@ import click
 from catalog_server.cli.client.commands.options import complete_plugins
 from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command, Group
+from catalog_server.cli.client.protocol import entries_of
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, or_missing, yes_or_no
-from catalog_server.cli.client.transport import entries_of
 from catalog_server.cli.client.views import View, list_view
 
 plugins = Group("plugins", help="What the server catalogs. Without a command: list.", default="list")
@@ -28,7 +28,7 @@ COLUMNS: Final = (
     Column("Version", "version"),
     Column("Healthy", _healthy),
     Column("Entities", "entityKinds"),
-    Column("Base Path", "basePath", is_whole=True),
+    Column("Base Path", "basePath"),
     Column("Description", "description"),
 )
 

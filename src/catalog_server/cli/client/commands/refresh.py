@@ -11,8 +11,8 @@ from catalog_server.cli.client.commands.options import api_version_option, check
 from catalog_server.cli.client.discovery import Plugin
 from catalog_server.cli.client.failures import ExitCode
 from catalog_server.cli.client.framework import Command
+from catalog_server.cli.client.protocol import segment
 from catalog_server.cli.client.session import Session
-from catalog_server.cli.client.transport import segment
 from catalog_server.cli.client.views import View, record_view
 
 

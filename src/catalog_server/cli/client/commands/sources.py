@@ -11,9 +11,9 @@ from catalog_server.cli.client.commands.options import api_version_option, check
 from catalog_server.cli.client.discovery import Plugin
 from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command, Group
+from catalog_server.cli.client.protocol import entries_of, segment
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Part, Table, yes_or_no
-from catalog_server.cli.client.transport import entries_of, segment
 from catalog_server.cli.client.views import View, list_view, record_view
 
 _COLUMNS: Final = (

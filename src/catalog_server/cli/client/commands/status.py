@@ -12,9 +12,10 @@ from catalog_server.cli.client.commands.options import api_version_option, check
 from catalog_server.cli.client.commands.plugins import COLUMNS
 from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command
+from catalog_server.cli.client.protocol import entries_of
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Part, Table, Text
-from catalog_server.cli.client.transport import entries_of, refusal
+from catalog_server.cli.client.transport import refusal
 from catalog_server.cli.client.views import View, record_view
 
 
