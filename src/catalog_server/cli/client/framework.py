@@ -49,7 +49,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A command that is a family of others. Without one, `default` runs, if there is one.
+    """A command that is a family of others. Without one, `default` runs with the flags given, if there is a default.
 
     `lazy`: names of commands to (`module:attribute`, short help). Modules are relative to `commands`.
     """
@@ -63,8 +63,9 @@ class Group(click.Group):
         self.no_args_is_help = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if self.default and not args and not ctx.resilient_parsing:
-            args = [self.default]
+        is_default = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        if self.default and is_default and not ctx.resilient_parsing:
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

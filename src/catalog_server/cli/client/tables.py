@@ -35,12 +35,14 @@ class Layout:
 class Column:
     """One column. `value`: a dotted path into the entry, or a function of it.
 
-    `is_whole`: never cut, as an id that goes into the next command. `is_wide`: shown with `-o wide` only.
+    `is_whole`: never cut, as an id that goes into the next command. `is_spare`: left out of a narrow terminal.
+    `is_wide`: shown with `-o wide` only.
     """
 
     header: str
     value: str | Callable[[Any], Any]
     is_whole: bool = False
+    is_spare: bool = False
     is_wide: bool = False
 
     def read(self, entry: Any) -> Any:
@@ -58,13 +60,15 @@ class Table:
     def text(self, layout: Layout) -> str:
         if not self.entries:
             return f"{self.empty}\n" if self.empty else ""
-        columns = [column for column in self.columns if layout.is_wide or not column.is_wide]
-        rows = [[show_cell(column.read(entry)) for column in columns] for entry in self.entries]
-        headers = [column.header.upper() for column in columns]
-        widths = _fit(columns, headers, rows, layout)
-        lines = [_line(row, widths, layout) for row in rows]
+        shown = [
+            _Shown(column, column.header.upper(), [show_cell(column.read(entry)) for entry in self.entries])
+            for column in self.columns
+            if layout.is_wide or not column.is_wide
+        ]
+        widths = _fit(shown, layout)
+        lines = [_line([one.cells[row] for one in shown], widths, layout) for row in range(len(self.entries))]
         if layout.has_headers:
-            head = _line(headers, widths, layout)
+            head = _line([one.header for one in shown], widths, layout)
             lines.insert(0, f"{_BOLD}{head}{_PLAIN}" if layout.has_colour else head)
         return "\n".join([*lines, ""])
 
@@ -150,22 +154,42 @@ def or_missing(value: Any) -> str:
     return escape(str(value)) if value not in (None, "") else MISSING
 
 
-def _fit(columns: Sequence[Column], headers: list[str], rows: list[list[str]], layout: Layout) -> list[int]:
-    """Widths of the columns: what they need; in a terminal less, but for ids, so that a row stays one line."""
-    needed = [max(map(width_of, (headers[i], *(row[i] for row in rows)))) for i in range(len(columns))]
+@dataclass(frozen=True)
+class _Shown:
+    """A column with its cells."""
+
+    column: Column
+    header: str
+    cells: list[str]
+
+    @property
+    def needed(self) -> int:
+        return max(map(width_of, (self.header, *self.cells)))
+
+    @property
+    def least(self) -> int:
+        return self.needed if self.column.is_whole else min(self.needed, max(_NARROWEST, width_of(self.header)))
+
+
+def _fit(shown: list[_Shown], layout: Layout) -> list[int]:
+    """Widths of the columns: what they need; in a terminal less, so that a row stays one line.
+
+    Where not even the least fits, spare columns are taken out of `shown`, the last one first.
+    """
     if layout.width is None or layout.is_wide:
-        return needed
-    least = [
-        needed[i] if one.is_whole else min(needed[i], max(_NARROWEST, width_of(headers[i])))
-        for i, one in enumerate(columns)
-    ]
-    widths = [needed[i] if one.is_whole else max(least[i], min(needed[i], _CAP)) for i, one in enumerate(columns)]
-    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - layout.width
-    while excess > 0:
-        spare = [widths[i] if widths[i] > least[i] else 0 for i in range(len(widths))]
-        if not any(spare):
+        return [one.needed for one in shown]
+    while sum(one.least + len(_GAP) for one in shown) - len(_GAP) > layout.width:
+        spare = [one for one in shown if one.column.is_spare]
+        if not spare:
             break
-        widths[spare.index(max(spare))] -= 1
+        shown.remove(spare[-1])
+    least = [one.least for one in shown]
+    widths = [max(one.least, min(one.needed, _CAP)) for one in shown]
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - layout.width
+    while excess > 0 and widths != least:
+        # The widest of those that can give way.
+        _, index = max((widths[i], i) for i in range(len(widths)) if widths[i] > least[i])
+        widths[index] -= 1
         excess -= 1
     return widths
 

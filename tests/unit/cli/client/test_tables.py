@@ -75,6 +75,19 @@ def test_table_when_ids_alone_are_too_wide_then_they_are_whole_all_the_same() ->
     assert "i" * 50 in text
 
 
+def test_table_when_the_terminal_is_narrow_then_spare_columns_go_the_last_first() -> None:
+    columns = [Column("ID", "id", is_whole=True), *(Column(name, name, is_spare=True) for name in ("a", "b"))]
+    entries = [{"id": "i" * 36, "a": "x" * 20, "b": "y" * 20}]
+
+    def shown(width: int | None) -> list[str]:
+        return Table(columns, entries).text(Layout(width=width)).splitlines()[0].split()
+
+    assert [shown(width) for width in (None, 56, 55, 45, 30)] == [
+        *(["ID", "A", "B"], ["ID", "A", "B"], ["ID", "A"]),
+        *(["ID"], ["ID"]),
+    ]
+
+
 def test_table_when_wide_then_all_columns_and_nothing_cut() -> None:
     text = Table(COLUMNS, ROWS).text(Layout(width=40, is_wide=True))
     assert "UID" in text

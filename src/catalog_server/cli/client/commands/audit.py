@@ -25,13 +25,13 @@ PATH: Final = "/api/audit/v1alpha1/events"
 _NEXT: Final = re.compile(r'<([^<>]*)>\s*;\s*rel="?next"?')
 
 _COLUMNS: Final = (
-    Column("Time", "createdAt"),
+    Column("Time", "createdAt", is_whole=True),
     Column("Actor", "actor"),
     Column("Action", lambda event: event.get("actionVerb") or event.get("action")),
     Column("Outcome", "outcome"),
-    Column("Plugin", "plugin"),
-    Column("Resources", "resourceIds", is_whole=True),
-    Column("ID", "id", is_whole=True),
+    Column("Plugin", "plugin", is_spare=True),
+    Column("Resources", "resourceIds"),
+    Column("ID", "id", is_whole=True, is_spare=True),
     Column("Type", "eventType", is_wide=True),
     Column("Status", "statusCode", is_wide=True),
     Column("Reason", "reason", is_wide=True),

@@ -16,8 +16,8 @@ _COLUMNS: Final = (
     Column("Name", "name"),
     Column("State", "state"),
     Column("Entities", "entityCount"),
-    Column("Last Refresh", "lastRefreshTime"),
-    Column("Duration", lambda source: show_nanoseconds(source.get("lastRefreshDuration"))),
+    Column("Last Refresh", "lastRefreshTime", is_whole=True, is_spare=True),
+    Column("Duration", lambda source: show_nanoseconds(source.get("lastRefreshDuration")), is_spare=True),
     Column("Error", "error"),
 )
 _ERROR_COLUMNS: Final = (

@@ -25,10 +25,10 @@ def _healthy(plugin: Mapping[str, Any]) -> str:
 
 COLUMNS: Final = (
     Column("Name", "name", is_whole=True),
-    Column("Version", "version"),
+    Column("Version", "version", is_spare=True),
     Column("Healthy", _healthy),
     Column("Entities", "entityKinds"),
-    Column("Base Path", "basePath"),
+    Column("Base Path", "basePath", is_whole=True, is_spare=True),
     Column("Description", "description"),
 )
 

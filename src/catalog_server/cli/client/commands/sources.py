@@ -24,7 +24,12 @@ _COLUMNS: Final = (
     Column("Enabled", lambda source: yes_or_no(source.get("enabled"))),
     Column("State", "status.state"),
     Column("Entities", "status.entityCount"),
-    Column("Last Refresh", lambda source: (source.get("status") or {}).get("lastRefreshTime") or "-"),
+    Column(
+        "Last Refresh",
+        lambda source: (source.get("status") or {}).get("lastRefreshTime") or "-",
+        is_whole=True,
+        is_spare=True,
+    ),
     Column("Labels", "labels", is_wide=True),
     Column("Error", "status.error", is_wide=True),
 )
