@@ -16,8 +16,8 @@ import yaml
 from catalog_server.cli.client.framework import Command
 from catalog_server.cli.client.main import run
 from catalog_server.cli.client.rendering import FORMATS
-from catalog_server.cli.client.root import root
 from catalog_server.cli.client.session import Flags, Session
+from catalog_server.cli.client.tree import root
 from tests.client import COMMAND, Client, Done
 from tests.e2e.test_ninth_plugin import DATA, MODULE, install
 from tests.server import ROOT, RunningServer, running

@@ -39,7 +39,7 @@ def load(path: Path) -> dict[str, str]:
     """
     try:
         parsed = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise Usage(f"the configuration {path} cannot be read: {error.strerror}") from error

@@ -7,8 +7,9 @@ first word is looked up, which may take a server to ask (spec cli-and-ui.md 1.4,
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -110,8 +111,8 @@ def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """The global flags with their values, wherever they stand before `--`, and all the rest."""
     taken: list[str] = []
     rest: list[str] = []
-    words = iter(arguments)
-    for word in words:
+    words: Iterator[str] = iter(arguments)
+    while (word := next(words, None)) is not None:
         if word == "--":
             return taken, [*rest, word, *words]
         name, has_value, _ = word.partition("=")
@@ -120,9 +121,13 @@ def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             rest.append(word)
             continue
         taken.append(word)
-        is_complete = option.is_flag or (has_value if word.startswith("--") else len(word) > 2)
-        if not is_complete:
-            taken.extend(value for value in [next(words, None)] if value is not None)
+        if not option.is_flag and not (has_value if word.startswith("--") else len(word) > 2):
+            value = next(words, None)
+            if word == "--server" and (value is None or value.startswith("-")):
+                rest.append(taken.pop())  # `version --server` asks for the server's version, as older scripts do
+                words = chain([] if value is None else [value], words)
+            elif value is not None:
+                taken.append(value)
     return taken, rest
 
 

@@ -16,9 +16,9 @@ from catalog_server.cli.client import config, environment
 from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Outcome, output_of
 from catalog_server.cli.client.rendering import STRUCTURED, dump, render
-from catalog_server.cli.client.root import root
 from catalog_server.cli.client.tables import Layout
 from catalog_server.cli.client.text import one_line
+from catalog_server.cli.client.tree import root
 from catalog_server.cli.client.views import View
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ BROKEN_PIPE = 141
 
 def main() -> None:
     """Entry point of `catalog-cli` and `catalogctl`."""
+    sys.stdout, sys.stderr = (stream or _nowhere() for stream in (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -49,7 +50,7 @@ def run(arguments: Sequence[str], program: str = environment.APPLICATION) -> int
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(_nowhere().fileno(), sys.stdout.fileno())
         return BROKEN_PIPE
     except Failure as failure:
         return _tell(failure, arguments)
@@ -131,9 +132,20 @@ def _fault(error: Exception) -> Failure:
 
 
 def _write(stream: TextIO, chunks: Iterable[str]) -> None:
-    for chunk in chunks:
-        stream.write(chunk)
-    stream.flush()
+    try:
+        for chunk in chunks:
+            stream.write(chunk)
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk
+        os.dup2(_nowhere().fileno(), stream.fileno())
+        raise Failure(f"the output cannot be written: {error.strerror}") from error
+
+
+def _nowhere() -> TextIO:
+    """In the place of a stream that is closed or cannot be written to."""
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 if __name__ == "__main__":

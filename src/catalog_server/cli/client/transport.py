@@ -180,7 +180,6 @@ def refusal(answer: Answer) -> Failure:
     details = {key: value for key, value in found.items() if key not in ("error", "message")}
     if "retry-after" in answer.headers:
         details["retryAfterSeconds"] = answer.headers["retry-after"]
-        message = f"{message}; try again in {answer.headers['retry-after']} s"
     return Failure(
         message,
         exit_code_of(answer.status),

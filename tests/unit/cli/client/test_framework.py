@@ -8,7 +8,7 @@ import click
 import pytest
 
 from catalog_server.cli.client.framework import GLOBALS, Command, Group, hoist, output_of
-from catalog_server.cli.client.root import STATIC, root
+from catalog_server.cli.client.tree import STATIC, root
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,8 @@ from catalog_server.cli.client.root import STATIC, root
         ("x --yes=1", "", "x --yes=1"),
         ("x --group a --group b", "--group a --group b", "x"),
         ("x -", "", "x -"),
+        ("version --server", "", "version --server"),
+        ("version --server -o json", "-o json", "version --server"),
     ],
 )
 def test_global_flags_when_anywhere_then_taken_out_with_their_values(line: str, taken: str, rest: str) -> None:
@@ -64,7 +66,7 @@ def test_command_then_it_has_help_and_examples_and_no_flag_of_the_globals(words:
     taken = {name for option in GLOBALS for name in option.opts}
     for parameter in command.params:
         if isinstance(parameter, click.Option):
-            assert not taken & {*parameter.opts, *parameter.secondary_opts}, words
+            assert parameter.hidden or not taken & {*parameter.opts, *parameter.secondary_opts}, words
             assert parameter.help or parameter.hidden, f"{words} {parameter.opts}"
     if isinstance(command, Command):
         assert command.examples, f"{words} shows no example"

@@ -13,7 +13,13 @@ from catalog_server.cli.client.commands.entity_listing import (
     list_options,
     paging_of,
 )
-from catalog_server.cli.client.commands.options import complete_plugins, fetch_list, page_options, plugin_option
+from catalog_server.cli.client.commands.options import (
+    MAX_PAGE_SIZE,
+    complete_plugins,
+    fetch_list,
+    page_options,
+    plugin_option,
+)
 from catalog_server.cli.client.framework import Command, Group
 from catalog_server.cli.client.protocol import segment
 from catalog_server.cli.client.session import Session
@@ -136,7 +142,7 @@ def get_asset(session: Session, /, kind: str, name: str, plugin: str | None, sou
 
 
 def _list_assets(session: Session, query: list[tuple[str, str | None]], options: dict[str, Any]) -> View:
-    found = fetch_list(session, _ASSETS, query, "items", paging_of(options))
+    found = fetch_list(session, _ASSETS, query, "items", paging_of(options), MAX_PAGE_SIZE)
     names = [str((one.get("metadata") or {}).get("name", "")) for one in found.entries]
     table = Table(_ASSET_COLUMNS, found.entries, "No assets found.")
     return View(found.document, [table], names, found.entries, found.notes)

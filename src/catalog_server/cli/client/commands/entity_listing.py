@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from catalog_server.cli.client.commands.options import fetch_list, page_options
+from catalog_server.cli.client.commands.options import MAX_PAGE_SIZE, fetch_list, page_options
 from catalog_server.cli.client.discovery import Entity
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Part, Table, at_path
@@ -48,7 +48,7 @@ def list_entities(session: Session, entity: Entity, options: Mapping[str, Any]) 
         ("orderBy", options["order_by"]),
         ("sortOrder", options["sort"]),
     ]
-    found = fetch_list(session, entity.list_path, query, entity.plural, paging_of(options))
+    found = fetch_list(session, entity.list_path, query, entity.plural, paging_of(options), MAX_PAGE_SIZE)
     names = [str(one.get("name", "")) for one in found.entries]
     table = Table(columns_of(entity, found.entries), found.entries, f"No {entity.plural} found.")
     return View(found.document, [table], names, found.entries, found.notes)

@@ -48,9 +48,11 @@ def page_options(command: F) -> F:
     """How much of a list."""
     for option in reversed(
         (
-            click.option("--limit", type=click.IntRange(1), help="At most so many, from as many pages as it takes."),
+            click.option(
+                "--limit", type=click.IntRange(1), metavar="N", help="At most so many, from as many pages as it takes."
+            ),
             click.option("--all", "wants_all", is_flag=True, help="All pages."),
-            click.option("--page-size", type=click.IntRange(1, MAX_PAGE_SIZE), help="Entries per page."),
+            click.option("--page-size", type=click.IntRange(1, MAX_PAGE_SIZE), metavar="N", help="Entries per page."),
             click.option("--next-page-token", "--page-token", "token", metavar="TOKEN", help="Start at this page."),
         )
     ):
@@ -101,12 +103,16 @@ def fetch_list(
     query: Iterable[tuple[str, str | None]],
     key: str,
     paging: dict[str, Any],
+    largest: int = 100,
 ) -> Listing:
-    """A list, as the `page_options` in `paging` ask for it. Parameters without a value are left out."""
+    """A list, as the `page_options` in `paging` ask for it. Parameters without a value are left out.
+
+    `largest`: the most entries that the server gives in one page.
+    """
     wanted = [(name, value) for name, value in query if value]
     size = paging["page_size"]
     if size is None and (paging["wants_all"] or paging["limit"]):
-        size = min(paging["limit"] or 100, 100)
+        size = min(paging["limit"] or largest, largest)
     if size is not None:
         wanted.append(("pageSize", str(size)))
     if paging["token"]:

@@ -97,6 +97,7 @@ def get_source(session: Session, /, source: str, plugin: str | None) -> View:
                 Column("Line", "line"),
                 Column("Severity", "severity"),
                 Column("Name", "name"),
+                Column("Field", "field"),
                 Column("Problem", "message"),
             ),
             status.get("problems") or (),

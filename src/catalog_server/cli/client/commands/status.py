@@ -75,6 +75,7 @@ def namespaces(session: Session, /) -> View:
 
 
 @click.command("version", cls=Command, examples=["version", "version --client"])
+@click.option("--server", is_flag=True, expose_value=False, hidden=True, help="The server's version, too, as always.")
 @click.option("--client", "is_client", is_flag=True, help="The version of this client alone; nothing is asked.")
 @click.pass_obj
 def version(session: Session, /, is_client: bool) -> View:
