@@ -302,6 +302,29 @@ def test_output_when_nobody_reads_it_then_no_trace(client: Client, server: Scrip
     assert (ended.returncode, ended.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("plugins >/dev/full", 1),
+        ("plugins -o json >/dev/full", 1),
+        ("--nope -o json >/dev/full", 2),
+        ("--nope 2>/dev/full", 2),
+        ("--nope -o json >/dev/full 2>/dev/full", 2),
+        ("plugins >&-", 0),
+        ("sources delete x --plugin things <&-", 2),
+        ("sources apply -f - <&-", 5),
+        ("plugins >&- 2>&-", 0),
+        ("--nope -o json >&- 2>&-", 2),
+    ],
+)
+def test_output_when_it_cannot_be_written_then_a_status_and_no_trace(client: Client, line: str, status: int) -> None:
+    words = ["bash", "-c", f"{' '.join(COMMAND)} {line}"]
+    done = subprocess.run(words, env=client.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert "internal" not in done.stderr
+
+
 def test_certificate_then_verified_unless_told_otherwise(tmp_path: Path) -> None:
     folder = tmp_path / "tls"
     folder.mkdir()

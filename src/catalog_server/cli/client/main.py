@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -33,6 +34,7 @@ BROKEN_PIPE = 141
 def main() -> None:
     """Entry point of `catalog-cli` and `catalogctl`."""
     sys.stdout, sys.stderr = (stream or _nowhere() for stream in (sys.stdout, sys.stderr))
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -50,7 +52,7 @@ def run(arguments: Sequence[str], program: str = environment.APPLICATION) -> int
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(_nowhere().fileno(), sys.stdout.fileno())
+        _discard(sys.stdout)
         return BROKEN_PIPE
     except Failure as failure:
         return _tell(failure, arguments)
@@ -93,15 +95,20 @@ def layout_for(stream: TextIO, form: str, *, has_headers: bool) -> Layout:
 def _tell(failure: Failure, arguments: Sequence[str]) -> int:
     """Say what went wrong: a line for people, an object for programs."""
     form = output_of(arguments) or _configured_form()
-    if form not in STRUCTURED:
-        _write(sys.stderr, [f"error: {one_line(failure.line)}\n"])
-        return int(failure.code)
-    text = dump(failure.document, form)
-    _write(sys.stderr, [text])
-    # Who pipes the output into a parser gets the object, too, unless that stream has it already.
-    if form != "jsonl" and not sys.stdout.isatty() and not _are_same(sys.stdout, sys.stderr):
-        _write(sys.stdout, [text])
+    with suppress(Failure, BrokenPipeError):  # where it cannot be told, the exit status tells
+        if form not in STRUCTURED:
+            _write(sys.stderr, [f"error: {one_line(failure.line)}\n"])
+        else:
+            _tell_programs(dump(failure.document, form), form)
     return int(failure.code)
+
+
+def _tell_programs(text: str, form: str) -> None:
+    """Who pipes the output into a parser gets the object, too, unless that stream has it already."""
+    has_reader = form != "jsonl" and not sys.stdout.isatty() and not _are_same(sys.stdout, sys.stderr)
+    _write(sys.stderr, [text])
+    if has_reader:
+        _write(sys.stdout, [text])
 
 
 def _configured_form() -> str:
@@ -139,13 +146,19 @@ def _write(stream: TextIO, chunks: Iterable[str]) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:  # a full disk
-        os.dup2(_nowhere().fileno(), stream.fileno())
+        _discard(stream)
         raise Failure(f"the output cannot be written: {error.strerror}") from error
 
 
 def _nowhere() -> TextIO:
-    """In the place of a stream that is closed or cannot be written to."""
+    """In the place of a stream that is closed."""
     return open(os.devnull, "w", encoding="utf-8")
+
+
+def _discard(stream: TextIO) -> None:
+    """What is left in its buffer would fail once more at the end of the process."""
+    with _nowhere() as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def read_manifests(
     """All sources of these files and folders, in the order of the files.
 
     Raises:
-        Usage: a file cannot be read. Failure: it is no file of sources, or two sources have the same id.
+        Usage: a file cannot be read. Failure: it is no file of sources, there is none in it, or two have the same id.
     """
     found: list[Manifest] = []
     places: dict[tuple[str, str], str] = {}
@@ -62,6 +62,8 @@ def read_manifests(
                     raise _invalid(f"{one} is in {places[one.key]} already", place)
                 places[one.key] = place
                 found.append(one)
+    if not found:
+        raise Failure(f"there is no source in {', '.join(paths)}", ExitCode.INVALID, word="invalid")
     return found
 
 

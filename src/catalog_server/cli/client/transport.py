@@ -105,7 +105,7 @@ class Transport:
             Unreachable: no whole answer came in time.
         """
         deadline = time.monotonic() + self.target.timeout_seconds
-        text = f"{self._prefix}{path}" + (f"?{urlencode(query)}" if query else "")
+        text = f"{self._prefix}{path}" + (f"?{urlencode(query, errors='surrogatepass')}" if query else "")
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         connection = self._connect()
         try:

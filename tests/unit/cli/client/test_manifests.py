@@ -86,6 +86,12 @@ def test_file_when_wrong_then_a_failure_that_names_it(tmp_path: Path, text: str,
     assert "file.yaml" in caught.value.message
 
 
+@pytest.mark.parametrize("text", ["", "---\n", "[]", "catalogs: {}", "catalogs: {skills: {labels: []}}"])
+def test_file_when_it_holds_no_source_then_said(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Failure, match="no source in"):
+        read(tmp_path, text)
+
+
 def test_source_when_of_another_namespace_then_it_is_not_applied_here(tmp_path: Path) -> None:
     text = "{plugin: skills, id: a, namespace: red}"
     assert read(tmp_path, text, namespace="red")[0].fields == {"id": "a"}
