@@ -227,6 +227,35 @@ def shell(client: Client, line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("-v", "--version", "help", "completion bash", "plugins list", "plugins get mcp", "plugins"),
+        *("sources list --plugin agents --api-version v1alpha1", "-o JSON plugins"),
+        "sources apply --plugin prompts --id by-flags --name Flags --type yaml --enabled=false "
+        "--property yamlCatalogPath=../plugins/prompts/data/prompt-templates.yaml",
+        "sources validate --plugin skills --id skills-default --name Skills --type yaml "
+        "--property yamlCatalogPath=../plugins/skills/data/skills.yaml",
+        *(
+            "sources enable skills-default --plugin skills",
+            "sources diagnostics --plugin skills --source skills-default",
+        ),
+        *(
+            "refresh trigger --plugin prompts --source prompts-default",
+            "status",
+            "status --plugin mcp --api-version v1alpha1",
+        ),
+        *("health", "namespaces", "mcp actions", "mcp sources list", "guardrails sources refresh guardrails-default"),
+        "mcp mcpservers list --filter toolCount>5 --order-by name --sort ASC --page-size 3",
+        *("mcp mcpservers list --all -o yaml", "mcp mcpservers get github-mcp-server"),
+        "mcp mcpservers deprecate github-mcp-server --params phase=active --dry-run",
+    ],
+)
+def test_words_of_older_clients_then_they_still_work(world: World, line: str) -> None:
+    """Both documented vocabularies work (spec cli-and-ui.md 1.2 and 1.3)."""
+    assert world.client.ok(*line.split()).out
+
+
 def test_output_when_piped_into_a_parser_then_it_parses_also_an_error(world: World) -> None:
     for line, status in (("plugins", 0), ("skills skills get nope", 3), ("plugins get nope", 3), ("plugins --nope", 2)):
         piped = shell(world.client, f"{line} -o json | python3 -m json.tool >/dev/null; echo ${{PIPESTATUS[@]}}")

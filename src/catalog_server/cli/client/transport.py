@@ -177,6 +177,8 @@ def refusal(answer: Answer) -> Failure:
     message = str(found.get("message") or found.get("error") or _raw(answer))
     if answer.status == 400 and found.get("field") == "namespace":
         message = f"{message}; {_NAMESPACE_HELP}"
+    if choices := [str(one.get("sourceId")) for one in found.get("choices") or () if isinstance(one, dict)]:
+        message = f"{message}; --source is one of {', '.join(choices)}"
     details = {key: value for key, value in found.items() if key not in ("error", "message")}
     if "retry-after" in answer.headers:
         details["retryAfterSeconds"] = answer.headers["retry-after"]

@@ -74,7 +74,9 @@ def source_options(command: F) -> F:
             click.option("--type", "source_type", metavar="TYPE", help="Its type: yaml, git, http, hf."),
             click.option("--label", "labels", multiple=True, metavar="LABEL", help="A label; repeatable."),
             click.option("--property", "properties", multiple=True, metavar="KEY=VALUE", help="A property; KEY:=JSON."),
-            click.option("--enabled/--disabled", default=None, help="Whether it is on."),
+            click.option(
+                "--enabled", type=bool, is_flag=False, flag_value=True, help="Whether it is on (true, false)."
+            ),
             api_version_option,
         )
     ):
