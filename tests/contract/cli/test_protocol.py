@@ -337,3 +337,70 @@ def test_certificate_then_verified_unless_told_otherwise(tmp_path: Path) -> None
         client.ok("plugins", "--insecure-skip-verify")
         assert "ca-file" in client.run("plugins", "--ca-file", "nowhere.pem", status=2).err
         assert "not verified" in client.run("doctor", "--insecure-skip-verify").out
+
+
+MANAGEMENT = f"{BASE}/management"
+MANIFEST = "{plugin: things, id: %s, name: N, type: yaml, properties: {yamlCatalogPath: x}}"
+
+
+@pytest.fixture
+def managed(server: Scripted) -> Scripted:
+    """A server with one source, whose configuration is in the state v1, and in v2 and v3 after the next changes."""
+    versions = iter(["v2", "v3"])
+    stored = {"id": "old", "name": "O", "type": "yaml", "enabled": True, "properties": {"yamlCatalogPath": "x"}}
+    server.script |= {
+        f"{MANAGEMENT}/diagnostics": Reply({"pluginName": "things", "sources": [], "configVersion": "v1"}),
+        f"{MANAGEMENT}/sources": Reply({"sources": [stored], "count": 1}),
+        f"{MANAGEMENT}/validate-source": Reply({"valid": True, "layerResults": []}),
+        f"{MANAGEMENT}/apply-source": lambda asked: Reply({**asked.body, "applied": True, "version": next(versions)}),
+        f"{MANAGEMENT}/sources/old": Reply({"status": "deleted"}),
+    }
+    return server
+
+
+def changes(server: Scripted) -> list[tuple[str, str | None]]:
+    """What was changed, and the state that each change was bound to."""
+    ends = ("apply-source", "sources/old")
+    return [
+        (one.path.rpartition("/")[2], one.headers.get("if-match")) for one in server.asked if one.path.endswith(ends)
+    ]
+
+
+def test_apply_then_each_change_is_bound_to_the_state_that_was_compared(client: Client, managed: Scripted) -> None:
+    """Nobody's work is overwritten: the state is read before the sources, and each change names the one before it."""
+    text = "\n---\n".join(MANIFEST % one for one in ("a", "b"))
+    client.ok("sources", "apply", "-f", "-", "--prune", "--yes", stdin=text)
+    assert changes(managed) == [("apply-source", '"v1"'), ("apply-source", '"v2"'), ("old", '"v3"')]
+    paths = managed.paths()
+    assert paths.index(f"{MANAGEMENT}/diagnostics") < paths.index(f"{MANAGEMENT}/sources")
+    last_check = len(paths) - paths[::-1].index(f"{MANAGEMENT}/validate-source")
+    assert last_check <= paths.index(f"{MANAGEMENT}/apply-source")
+
+
+def test_apply_when_somebody_was_quicker_then_a_conflict_that_says_what_was_done(
+    client: Client, managed: Scripted
+) -> None:
+    managed.script[f"{MANAGEMENT}/sources/old"] = Reply({"error": "Conflict", "message": "modified"}, 409)
+    done = client.run("sources", "apply", "-f", "-", "--prune", "--yes", "-o", "json", stdin=MANIFEST % "a", status=6)
+    assert done.error["details"]["applied"] == ["things/a"]
+    assert done.error["details"]["source"] == "things/old"
+    assert (
+        "things/a"
+        in client.run(
+            "sources", "apply", "-f", "-", "--prune", "--yes", "--if-match", "v0", stdin=MANIFEST % "a", status=6
+        ).err
+    )
+    assert changes(managed)[2] == ("apply-source", '"v0"')
+
+
+def test_apply_when_nothing_has_to_change_then_nothing_is_sent(client: Client, managed: Scripted) -> None:
+    text = "{plugin: things, id: old, properties: {yamlCatalogPath: x}}"
+    assert "0 updated" in client.ok("sources", "apply", "-f", "-", stdin=text).out
+    assert changes(managed) == []
+    client.ok("sources", "apply", "-f", "-", stdin=text.replace("x}", "y}"))
+    assert managed.asked[-1].body == {
+        "id": "old",
+        "name": "O",
+        "type": "yaml",
+        "properties": {"yamlCatalogPath": "y"},
+    }
