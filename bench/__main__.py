@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from bench import cases, footprint, guarded, jobs, refresh, stores, wrk
+from bench import cases, client, footprint, guarded, jobs, refresh, stores, wrk
 from bench.cases import Effort
 from bench.processes import BenchError, serving
 from bench.report import Report, Row, growth, progress, say
 from bench.stores import CACHE, Store
 
-PARTS = (*cases.NAMES, "memory", "start", "index", "guarded", "refresh", "jobs")
+PARTS = (*cases.NAMES, "memory", "start", "index", "guarded", "refresh", "jobs", "client")
 
 
 class Bench:
@@ -37,7 +37,7 @@ class Bench:
         for database in databases:
             if "start" in self.wanted:
                 self._try("start", database, partial(footprint.measure_start, database, self.scratch))
-            if self.wanted - {"start", "refresh", "jobs"}:
+            if self.wanted - {"start", "refresh", "jobs", "client"}:
                 for size in sizes:
                     self._try(f"{size:,} entities", database, partial(self._measure_store, database, size))
             if "refresh" in self.wanted:
@@ -45,6 +45,8 @@ class Bench:
                 self._try("refresh", database, partial(refresh.measure_refresh, database, self.scratch, repeats))
             if "jobs" in self.wanted:
                 self._try("jobs", database, partial(jobs.measure_jobs, database, self.scratch))
+        if "client" in self.wanted:  # which database the server has makes no difference to it
+            self._try("client", databases[0], partial(client.measure_client, databases[0], self.scratch))
         self.report.rows += growth(self.report.cases)
 
     def _try(self, what: str, database: str, measure: Callable[[], Iterable[Row]]) -> None:
