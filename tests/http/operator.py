@@ -109,10 +109,9 @@ class Operator:
 
     def start_workers(self) -> None:
         """From now on jobs are run, by threads that end with the server."""
-        background = self.client.server.background
-        if background._workers is not None and not background._workers_started:
-            background._workers.start()
-            background._workers_started = True
+        leading = self.client.server.background._leading
+        if not leading.is_leading:
+            leading.begin(None)
 
     @property
     def services(self) -> Services:
