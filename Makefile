@@ -24,7 +24,7 @@ $(READY): pyproject.toml uv.lock Makefile
 		{ $(ROOT_ONLY) && apt-get update -qq && apt-get install -qq --yes --no-install-recommends python3-venv; } || \
 		{ echo "$(PYTHON) cannot make environments; as root: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(PY) -m pip install --quiet uv==$(UV_VERSION); }
-	$(BIN)/uv sync --frozen --quiet --compile-bytecode
+	$(BIN)/uv sync --frozen --all-extras --quiet --compile-bytecode
 	@touch $@
 
 sample: $(READY) ## make the git repository of the sample catalog
@@ -55,7 +55,7 @@ docs-check: generated ## generated reference and tests of the documentation
 explore: $(READY) ## the tests with generated input, each time with other and more input
 	CATALOG_TEST_EXPLORE=1 $(PY) tools/services.py run -- $(PY) -m pytest -n $(WORKERS) -m hypothesis
 mutants: $(READY) ## mutation testing of tenancy and permissions: a quarter of an hour
-	$(BIN)/uv sync --frozen --quiet --group mutation
+	$(BIN)/uv sync --frozen --all-extras --quiet --group mutation
 	$(PY) tools/mutants.py
 format: $(READY) ## let ruff rewrite what it can
 	$(BIN)/ruff format && $(BIN)/ruff check --fix

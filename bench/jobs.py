@@ -22,7 +22,7 @@ from catalog_server.jobs.queue import Queue
 from catalog_server.jobs.worker import Workers
 from catalog_server.scope import Scope
 from catalog_server.settings import Jobs
-from catalog_server.telemetry import set_up_logging
+from catalog_server.telemetry.logs import set_up_logging
 
 JOBS: Final = 1000
 WORKERS: Final = 3

@@ -38,7 +38,14 @@ def main(arguments: list[str]) -> int:
 def export(requirements: Path) -> None:
     """What the lock file names, with hashes, which pip-audit takes as a sign that nothing has to be resolved."""
     done = run(
-        "uv", "export", "--frozen", "--all-groups", "--no-emit-project", "--quiet", f"--output-file={requirements}"
+        "uv",
+        "export",
+        "--frozen",
+        "--all-groups",
+        "--all-extras",
+        "--no-emit-project",
+        "--quiet",
+        f"--output-file={requirements}",
     )
     if done.returncode:
         sys.exit(done.stderr)

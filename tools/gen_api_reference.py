@@ -14,7 +14,7 @@ from typing import Any
 from catalog_server.bootstrap import build
 from catalog_server.http.openapi import Mode, build_document
 from catalog_server.settings import load
-from catalog_server.telemetry import AccessLog
+from catalog_server.telemetry.access_log import AccessLog
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "http-api.md"
 

@@ -61,6 +61,10 @@ class Health:
         """None: no leader is elected."""
         return None if self._is_leading is None else self._is_leading()
 
+    @property
+    def is_database_up(self) -> bool:
+        return self._database_component()["status"] == "up"
+
     def database_is(self, error: str | None) -> None:
         """Record a ping: None for a good one, else the class of failure."""
         self._database = DatabaseState(error is None, error, self._clock())

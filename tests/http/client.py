@@ -14,7 +14,7 @@ from catalog_server.bootstrap import Server, build
 from catalog_server.bootstrap.background import Background
 from catalog_server.db.migrate import migrate
 from catalog_server.settings import load
-from catalog_server.telemetry import AccessLog
+from catalog_server.telemetry.access_log import AccessLog
 from tests.server import SAMPLE
 
 MODELS = "/api/model_catalog/v1alpha1/models"

@@ -11,12 +11,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Final
 
 import structlog
 
 from catalog_server.access.reviews import Question
 from catalog_server.errors import CatalogError, Unavailable
+from catalog_server.telemetry.measurements import Tally
 
 TTL_SECONDS: Final = 10.0
 """How long allow and deny are believed; Kubernetes' own delegating authorizers take the same."""
@@ -56,8 +58,11 @@ class Decisions:
         ttl_seconds: float = TTL_SECONDS,
         timeout_seconds: float = TIMEOUT_SECONDS,
         max_entries: int = MAX_ENTRIES,
+        asked: Tally | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`asked` counts reviews by (result)."""
+        self._asked_total = asked or Tally()
         self._review = review
         self._ttl_seconds = ttl_seconds
         self._timeout_seconds = timeout_seconds
@@ -81,7 +86,8 @@ class Decisions:
                 return found[1]
             flight = self._asked.get(question)
             if flight is None:
-                flight = self._pool.submit(self._ask, question, now + self._timeout_seconds)
+                work = copy_context()  # with the trace of the request that asks first
+                flight = self._pool.submit(work.run, self._ask, question, now + self._timeout_seconds)
                 self._asked[question] = flight
             return flight
 
@@ -95,8 +101,10 @@ class Decisions:
                 raise Unavailable("no thread was free in time")
             allowed = self._review(question, deadline - asked_at)
             self._keep(question, asked_at + self._ttl_seconds, allowed)
+            self._asked_total.add("allowed" if allowed else "denied")
             return allowed
         except CatalogError as error:
+            self._asked_total.add("error")
             # Whatever the reason, also a 403 of the API about ourselves: for the caller it is no decision.
             log.warning("authorization check failed", reason=error.message, permission=str(question.permission))
             raise Undecided from error

@@ -70,6 +70,10 @@ class Spool:
                 yield Kept(path, _read_abandoned(path), False)
         self._remove_unfinished()
 
+    def count(self) -> int:
+        """How many events there are; announcements, which may come to nothing, are not counted."""
+        return sum(1 for _ in self._folder.glob(f"*{_EVENT}"))
+
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
 

@@ -95,6 +95,11 @@ class Trail:
 
     # --- in the background ---
 
+    @property
+    def waiting(self) -> int:
+        """Events that are safe on disk, and not in the database yet."""
+        return self._spool.count()
+
     def drain(self) -> int:
         """Bring what the spool keeps into the database; return how much. Raises Unavailable."""
         done = 0

@@ -19,6 +19,7 @@ from catalog_server.bootstrap.cluster import open_cluster, open_decisions, open_
 from catalog_server.bootstrap.identity import build_trust
 from catalog_server.bootstrap.leading import Leading
 from catalog_server.bootstrap.sourcing import build_fetcher, build_reader, local_files
+from catalog_server.bootstrap.telemetry import Tracing, open_metrics, open_tracing, traced
 from catalog_server.catalog.configuration import ConfigReader, Configuration
 from catalog_server.catalog.control import SourceControl
 from catalog_server.catalog.fetcher import Fetcher
@@ -49,10 +50,13 @@ from catalog_server.jobs.worker import Pace, Workers
 from catalog_server.kube.client import KubeClient
 from catalog_server.settings import Settings
 from catalog_server.sources.stores.replacing import AtStep, no_step
-from catalog_server.telemetry import AccessLog
+from catalog_server.telemetry.access_log import AccessLog
+from catalog_server.telemetry.measurements import Measurements
 
 if TYPE_CHECKING:  # it loads the library of tokens, which header mode has no use for
     from catalog_server.access.tokens import Tokens
+    from catalog_server.bootstrap.metrics import Parts
+    from catalog_server.telemetry.exposition import MetricsServer
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,16 @@ class Server:
     cluster: KubeClient | None
     decisions: Decisions | None
     """None where the cluster decides about nothing."""
+    tracing: Tracing
+    metrics: MetricsServer | None
+    """None: nobody is to ask for metrics. Else it has to be started."""
 
     def close(self) -> None:
         """Stop background work, write what is left of the log, give the database back."""
         self.background.stop()
+        if self.metrics is not None:
+            self.metrics.stop()
+        self.tracing.close()
         self.access_log.flush()
         self.engine.dispose()
         if self.decisions is not None:
@@ -96,11 +106,21 @@ def build(
     reader = build_reader(settings, cluster, registry, at_step)
     parts = _Parts(settings, registry, engine, reader, build_fetcher(settings, cluster), at_step)
     parts.take_configuration()
-    decisions = open_decisions(settings, cluster)
+    decisions = open_decisions(settings, cluster, parts.measurements)
     authorizer = RoleAuthorizer() if decisions is None else ReviewAuthorizer(decisions)
     trust = build_trust(settings)  # last, so that what it warns of is about a server that starts
     app = build_app(parts.services(authorizer, trust), access_log)
-    return Server(app, engine, parts.health, parts.background(trust, cluster), access_log, cluster, decisions)
+    return Server(
+        app,
+        engine,
+        parts.health,
+        parts.background(trust, cluster),
+        access_log,
+        cluster,
+        decisions,
+        parts.tracing,
+        open_metrics(settings, parts.for_metrics),
+    )
 
 
 class _Parts:
@@ -123,6 +143,7 @@ class _Parts:
         self.is_shared = settings.tenancy.mode != "single"
         self.at_step = at_step
         self.health, self.configuration, self.feed = Health(), Configuration(), ConfigurationFeed(engine)
+        self.measurements, self.tracing = Measurements(), open_tracing(settings)
         self.statuses, self.trail = Statuses(engine, registry), self._trail()
         self.indexes = Indexes(registry, settings.paths.data_dir / "spool")
         self.follower = Follower(engine, registry, self.indexes)
@@ -163,6 +184,7 @@ class _Parts:
             statuses=self.statuses,
             fetcher=self.fetcher,
             says=self.configuration.says,
+            durations=self.measurements.refreshes,
             at_step=self.at_step,
         )
 
@@ -220,7 +242,8 @@ class _Parts:
     def _workers(self, fence: Fence | None) -> Workers:
         assert self.queue is not None
         jobs = self.settings.jobs
-        return Workers(self.queue, self.refreshes.run, concurrency=jobs.concurrency, pace=Pace.of(jobs), fence=fence)
+        run = traced(self.refreshes.run, self.tracing.tracer)
+        return Workers(self.queue, run, concurrency=jobs.concurrency, pace=Pace.of(jobs), fence=fence)
 
     def _control(self) -> SourceControl:
         return SourceControl(
@@ -234,6 +257,20 @@ class _Parts:
             tell=self.feed.tell,
             is_shared=self.is_shared,
             at_step=self.at_step,
+        )
+
+    def for_metrics(self) -> Parts:
+        from catalog_server.bootstrap.metrics import Parts  # with the library of Prometheus
+
+        return Parts(
+            measurements=self.measurements,
+            health=self.health,
+            statuses=self.statuses,
+            indexes=self.indexes,
+            follower=self.follower,
+            trail=self.trail,
+            queue=self.queue,
+            database=self.settings.database.type,
         )
 
     def services(self, authorizer: Authorizer, trust: HeaderTrust | Tokens) -> Services:
@@ -267,6 +304,8 @@ class _Parts:
             overlays=Overlays(self.engine, self.follower.catch_up),
             trail=self.trail,
             queue=self.queue,
+            measurements=self.measurements,
+            tracer=self.tracing.tracer,
         )
 
 

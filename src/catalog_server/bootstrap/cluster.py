@@ -20,6 +20,7 @@ from catalog_server.kube.access import Access, access_by_url, access_in_cluster
 from catalog_server.kube.client import KubeClient
 from catalog_server.kube.kubeconfig import access_by_kubeconfig
 from catalog_server.settings import Kubernetes, LeaderElection, Settings
+from catalog_server.telemetry.measurements import Measurements
 
 log = structlog.get_logger(__name__)
 
@@ -73,12 +74,12 @@ def _cluster_access(given: Kubernetes) -> Access | None:
     return None
 
 
-def open_decisions(settings: Settings, cluster: KubeClient | None) -> Decisions | None:
+def open_decisions(settings: Settings, cluster: KubeClient | None, measurements: Measurements) -> Decisions | None:
     """The decisions of the cluster, where it is to decide (mode `sar`)."""
     if settings.authorization.mode != "sar":
         return None
     assert cluster is not None  # else open_cluster has stopped the start
-    return Decisions(KubernetesReviewer(cluster))
+    return Decisions(KubernetesReviewer(cluster), asked=measurements.reviews)
 
 
 def open_elector(settings: Settings, cluster: KubeClient | None, engine: Engine, leading: Leading) -> Elector | None:

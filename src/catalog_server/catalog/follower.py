@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,8 @@ class Follower:
         self._registry = registry
         self._indexes = indexes
         self._lock = threading.Lock()
+        self.looked_at: float | None = None
+        """When the feed was last followed to its end, by time.monotonic(); None: never."""
 
     def catch_up(self) -> int:
         """Bring every index to the generation of the store; return how many changed.
@@ -72,9 +75,12 @@ class Follower:
             Unavailable: the database cannot be read; all indexes stay as they are.
         """
         with self._lock:
+            began = time.monotonic()
             with reading(self._engine) as connection:
                 feeds = sql.read_feeds(connection)
-            return sum(self._follow(Scope(ns), plugin, state) for (ns, plugin), state in feeds.items())
+            changed = sum(self._follow(Scope(ns), plugin, state) for (ns, plugin), state in feeds.items())
+            self.looked_at = began
+            return changed
 
     def _follow(self, scope: Scope, plugin: str, state: sql.FeedState) -> bool:
         shape = self._indexes.shapes.get(plugin)

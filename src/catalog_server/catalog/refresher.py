@@ -34,6 +34,7 @@ from catalog_server.sources.config import Source, definition_digest
 from catalog_server.sources.globs import ItemFilter
 from catalog_server.sources.secrets import mask
 from catalog_server.sources.stores.replacing import AtStep, no_step
+from catalog_server.telemetry.measurements import REFRESH_BOUNDS, Durations
 
 READ_TIMEOUT_SECONDS = 300.0
 _ATTEMPTS = 3
@@ -102,8 +103,11 @@ class Refresher:
         statuses: Statuses,
         fetcher: Fetcher,
         says: Callable[[Plugin, Source], bool] = _always,
+        durations: Durations | None = None,
         at_step: AtStep = no_step,
     ) -> None:
+        """`durations` is told of each refresh by (plugin, result)."""
+        self._durations = durations or Durations(REFRESH_BOUNDS)
         self._writer = writer
         self._statuses = statuses
         self._fetcher = fetcher
@@ -127,7 +131,11 @@ class Refresher:
         if not source.enabled:
             return refresh.run()
         with self._refreshing.setdefault(key, threading.Lock()):
-            return refresh.run()
+            started = time.monotonic()
+            refreshed = refresh.run()
+        result = "success" if refreshed.error is None else "error"
+        self._durations.add((plugin.name, result), time.monotonic() - started)
+        return refreshed
 
     def remove(self, key: SourceKey) -> Written:
         """Forget a source that is no longer configured."""

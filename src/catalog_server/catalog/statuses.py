@@ -31,6 +31,9 @@ class Statuses:
     def get(self, key: SourceKey) -> SourceStatus | None:
         return self._held.get(key)
 
+    def all(self) -> Mapping[SourceKey, SourceStatus]:
+        return dict(self._held)
+
     def put(self, key: SourceKey, status: SourceStatus) -> None:
         with self._lock:
             self._touched.add(key)

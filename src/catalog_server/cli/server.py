@@ -15,13 +15,14 @@ import uvicorn
 
 from catalog_server import __version__
 from catalog_server.bootstrap import Server, build, migrate_once
+from catalog_server.bootstrap.sockets import open_socket
 from catalog_server.errors import CatalogError
 from catalog_server.http.connections import ConnectionLimits, connection_factory
-from catalog_server.settings import MIGRATE, Listen, Settings, load_or_exit
+from catalog_server.settings import MIGRATE, Settings, load_or_exit
 from catalog_server.sources.stores.replacing import AtStep, no_step
-from catalog_server.telemetry import AccessLog, set_up_logging
+from catalog_server.telemetry.access_log import AccessLog
+from catalog_server.telemetry.logs import set_up_logging
 
-_BACKLOG = 2048
 _GRACE_SECONDS = 30
 # Requests leave no cycles behind, so the collector may look seldom (by default after 700 new objects).
 _COLLECT_EVERY = 20_000
@@ -50,8 +51,6 @@ def main(at_step: AtStep = no_step) -> None:
         server = build(settings, AccessLog(is_json), at_step=at_step)
     except CatalogError as error:
         sys.exit(f"catalog-server: {error.message}")
-    except OSError as error:
-        sys.exit(f"catalog-server: cannot listen on {settings.server.listen}: {error.strerror or error}")
     _announce(settings, listener)
     sys.exit(serve(server, listener, _limits(settings)))
 
@@ -78,6 +77,8 @@ def serve(server: Server, listener: socket.socket, limits: ConnectionLimits) -> 
     http = _HTTP(uvicorn_config(server.app, limits), server)
     for number in _STOP_SIGNALS:  # uvicorn does the same, but later, with the event loop half made
         signal.signal(number, http.handle_exit)
+    if server.metrics is not None:
+        server.metrics.start()
     server.background.start(on_fatal=http.give_up)
     try:
         http.run(sockets=[listener])
@@ -100,7 +101,6 @@ def uvicorn_config(app: object, limits: ConnectionLimits = ConnectionLimits()) -
         proxy_headers=False,  # who connects decides whether its headers count: X-Forwarded-For must not change that
         timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        backlog=_BACKLOG,
     )
 
 
@@ -145,19 +145,6 @@ class _HTTP(uvicorn.Server):
     def give_up(self) -> None:
         """Stop serving because start-up failed."""
         self.should_exit = True
-
-
-def open_socket(listen: Listen) -> socket.socket:
-    """Bind and listen. No host means all interfaces, by IPv6 and IPv4 where the machine has both.
-
-    Raises:
-        OSError: the address is in use, not ours, or not known.
-    """
-    if not listen.host and socket.has_dualstack_ipv6():
-        return socket.create_server(("", listen.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
-    found = socket.getaddrinfo(listen.host or None, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, _, _, _, address = found[0]
-    return socket.create_server(address, family=family, backlog=_BACKLOG)
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:

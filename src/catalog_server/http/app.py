@@ -26,9 +26,13 @@ from catalog_server.http.problems import MethodNotAllowed, problems
 from catalog_server.http.router import Operation, Route, Router
 from catalog_server.http.routes import build_routes
 from catalog_server.http.services import Services
-from catalog_server.telemetry import AccessLine, AccessLog, Clock
+from catalog_server.telemetry import traces
+from catalog_server.telemetry.access_log import AccessLine, AccessLog, Clock
+from catalog_server.telemetry.measurements import Measurements
+from catalog_server.telemetry.traces import Finished, Tracer
 
 _MAX_ID_LENGTH = 128
+_METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
 _NO_OPERATION = Operation("", "")
 _NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
 _PROBE_HEADERS: tuple[Header, ...] = ((b"cache-control", b"no-store"), _NO_SNIFF)
@@ -48,22 +52,31 @@ def middlewares(services: Services) -> list[Middleware]:
         problems,
         identity(services.trust, guards_reads=services.authorization_mode == "sar"),
         tenancy(services.namespaces, is_shared=services.tenancy_mode != "single"),
-        authorization(services.authorizer),
-        conditional_reads(services.response_cache_bytes),
+        authorization(services.authorizer, services.measurements.decisions),
+        conditional_reads(services.response_cache_bytes, services.measurements.cache),
     ]
 
 
 def build_app(services: Services, access_log: AccessLog) -> App:
     """The application with all routes of all plugins."""
-    return App(build_routes(services), middlewares(services), access_log)
+    return App(build_routes(services), middlewares(services), access_log, services.measurements, services.tracer)
 
 
 class App:
     """Serves ASGI."""
 
-    def __init__(self, routes: Sequence[Route], stack: Sequence[Middleware], access_log: AccessLog) -> None:
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        stack: Sequence[Middleware],
+        access_log: AccessLog,
+        measurements: Measurements,
+        tracer: Tracer,
+    ) -> None:
         self.router = Router(routes)
         self._access_log = access_log
+        self._measurements = measurements
+        self._tracer = tracer
         self._clock = Clock()
         self._id_prefix = secrets.token_hex(6)
         self._count = 0
@@ -76,9 +89,17 @@ class App:
         if asgi["type"] != "http":
             await _refuse(asgi, receive, send)
             return
+        self._measurements.active_requests += 1
+        try:
+            await self._serve(Request(asgi, receive), asgi["scheme"], send)
+        finally:
+            self._measurements.active_requests -= 1
+
+    async def _serve(self, request: Request, scheme: str, send: Send) -> None:
         started = time.perf_counter()
-        request = Request(asgi, receive)
         request.id = self._request_id(request)
+        request.span = span = self._tracer.follow(request.header(b"traceparent"), request.header(b"tracestate"))
+        traces.current.set(span)
         methods = self.router.match(request)
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         request.route = route or _stand_in(request, methods)
@@ -93,8 +114,7 @@ class App:
         headers = [*response.headers, *common, (b"x-request-id", request.id.encode())]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else response.body})
-        if not request.route.is_probe:
-            self._log(request, response, started)
+        self._record(request, response, scheme, time.perf_counter() - started)
 
     def _request_id(self, request: Request) -> str:
         given = request.header(b"x-request-id")
@@ -103,22 +123,54 @@ class App:
         self._count += 1
         return f"{self._id_prefix}-{self._count:x}"
 
-    def _log(self, request: Request, response: Response, started: float) -> None:
+    def _record(self, request: Request, response: Response, scheme: str, seconds: float) -> None:
+        """Count it, and show it: but not probes, of which there are many and nobody asks for one."""
         route = request.route
+        template = route.template if route is not None else ""
+        self._measurements.requests.add((_method(request.method), template, str(response.status), scheme), seconds)
+        if route is not None and route.is_probe:
+            return
         path = b"%b?%b" % (request.raw_path, request.raw_query) if request.raw_query else request.raw_path
+        now = time.time()
         line = AccessLine(
-            self._clock.text(time.time()),
+            self._clock.text(now),
             "request",
             request.method,
             path.decode("ascii", "backslashreplace"),
-            route.template if route is not None else "",
+            template,
             response.status,
-            round((time.perf_counter() - started) * 1000, 3),
+            round(seconds * 1000, 3),
             len(response.body),
             request.scope.namespace,
+            request.principal.user,
             request.id,
+            request.span.trace_id,
         )
         self._access_log.add(line, _call_later)
+        if self._tracer.wants(request.span):
+            self._tracer.finish(_finished(request, response, scheme, now - seconds, now))
+
+
+def _method(given: str) -> str:
+    """For counting: there are only so many; the convention of OpenTelemetry has a name for all others."""
+    return given if given in _METHODS else "_OTHER"
+
+
+def _finished(request: Request, response: Response, scheme: str, started: float, ended: float) -> Finished:
+    route, method = request.route, _method(request.method)
+    template = route.template if route is not None else ""
+    attributes: dict[str, str | int] = {
+        "http.request.method": method,
+        "http.response.status_code": response.status,
+        "url.path": request.path,
+        "url.scheme": scheme,
+        "catalog.namespace": request.scope.namespace,
+        "catalog.request_id": request.id,
+    }
+    if template:
+        attributes["http.route"] = template
+    name = f"{method} {template}" if template else method
+    return Finished(request.span, name, "server", started, ended, attributes, response.status >= 500)
 
 
 async def _dispatch(request: Request) -> Response:

@@ -23,6 +23,8 @@ from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.health import Health
 from catalog_server.jobs.queue import Queue
+from catalog_server.telemetry.measurements import Measurements
+from catalog_server.telemetry.traces import Tracer
 
 if TYPE_CHECKING:  # it loads the library of tokens, which header mode has no use for
     from catalog_server.access.tokens import Tokens
@@ -67,3 +69,5 @@ class Services:
     trail: Trail
     queue: Queue | None
     """None where refreshes are not jobs."""
+    measurements: Measurements
+    tracer: Tracer

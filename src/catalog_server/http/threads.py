@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 THREADS = 16
@@ -19,5 +20,6 @@ _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="change")  # threads are 
 
 
 async def in_change_thread(work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-    """What `work` returns or raises."""
-    return await asyncio.get_running_loop().run_in_executor(_pool, lambda: work(*args, **options))
+    """What `work` returns or raises. It belongs to the same trace."""
+    context = copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_pool, lambda: context.run(work, *args, **options))

@@ -195,6 +195,11 @@ class Queue:
         more = len(found) > page_size
         return JobPage(jobs, Cursor(jobs[-1].requested_at, jobs[-1].id) if more else None, total)
 
+    def count_states(self) -> dict[str, int]:
+        """State -> jobs of all tenants. Raises Unavailable."""
+        with reading(self._engine) as connection:
+            return sql.count_states(connection)
+
     def cancel(self, scope: Scope, job_id: str, record: Record = no_record) -> Job:
         """Cancel a queued job at once; ask the worker of a running one to stop. Returns the job afterwards.
 

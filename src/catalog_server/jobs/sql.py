@@ -101,6 +101,12 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
 # --- for the workers: across all namespaces --------------------------------------------------------------------------
 
 
+def count_states(connection: Connection) -> dict[str, int]:
+    """State -> jobs, of all tenants: a metric tells of none of them."""
+    found = connection.execute(select(_C.state, func.count()).group_by(_C.state))
+    return {state: int(count) for state, count in found}
+
+
 def claim_next(connection: Connection, now: int, values: Mapping[str, Any]) -> Job | None:
     """Take the oldest job that is due, of any namespace: write `values` and count the attempt.
 

@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 from catalog_server.errors import CatalogError, Conflict, Forbidden, NotFound, Unavailable
 from catalog_server.kube.access import Access
 from catalog_server.kube.resources import Resource
+from catalog_server.telemetry import traces
 
 KubeObject = dict[str, Any]
 
@@ -102,7 +103,7 @@ class KubeClient:
             connection.close()
 
     def _send(self, method: str, path: str, payload: bytes | None, token: str, deadline: float) -> tuple[int, bytes]:
-        headers = {"Accept": "application/json", "User-Agent": "catalog-server"}
+        headers = {"Accept": "application/json", "User-Agent": "catalog-server", **traces.headers()}
         if payload is not None:
             headers["Content-Type"] = "application/json"
         if token:

@@ -33,6 +33,7 @@ from catalog_server.providers.http_body import ACCEPTED_CODINGS, EndsEarly, too_
 from catalog_server.providers.http_guard import AddressGuard, HostUnknown
 from catalog_server.providers.http_source import TLSChoice
 from catalog_server.providers.http_target import Target
+from catalog_server.telemetry import traces
 
 BROKEN: Final = (OSError, HTTPException, HostUnknown, EndsEarly)
 """What a request raises that came to nothing on the way."""
@@ -93,7 +94,9 @@ class Connection:
         """
         parser = HTTPConnection(self._target.host, self._target.port)
         parser.sock = cast(socket.socket, _Wire(self._sock, deadline, max_bytes))
-        parser.request("GET", path, headers={"Host": self._target.authority, **_OUR_HEADERS, **headers})
+        parser.request(
+            "GET", path, headers={"Host": self._target.authority, **_OUR_HEADERS, **traces.headers(), **headers}
+        )
         return Response(parser.getresponse())
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ docstring under a field gives the unit and the reason of the default.
 Not here: what a connection string means beyond its database type (db/dsn.py), and what the files named here contain.
 """
 
-from catalog_server.settings.edge import Connections, Server
+from catalog_server.settings.edge import Connections, Server, Telemetry
 from catalog_server.settings.groups import (
     GROUPS,
     TABLE,
@@ -71,6 +71,7 @@ __all__ = [
     "Setting",
     "Settings",
     "SettingsError",
+    "Telemetry",
     "Tenancy",
     "TextRequested",
     "UsageError",

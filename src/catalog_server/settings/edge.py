@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from catalog_server.settings.kinds import LISTEN, ORIGINS, SECONDS, Listen, whole
+from catalog_server.settings.kinds import LISTEN, OPTIONAL_LISTEN, ORIGINS, SECONDS, TEXT, Listen, whole
 from catalog_server.settings.table import active
 
 
@@ -42,3 +42,22 @@ class Connections:
         "CATALOG_IDLE_TIMEOUT_SECONDS", "30", SECONDS, "How long a connection is kept between requests."
     )
     """Seconds. Set it above the idle time of the proxy before the server, so that the proxy is the one that closes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Telemetry:
+    """What others are told of the server's work; logs are a group of their own."""
+
+    metrics_listen: Listen | None = active(
+        "CATALOG_METRICS_LISTEN", "", OPTIONAL_LISTEN, "Address that serves `/metrics` to Prometheus."
+    )
+    """Empty: none. An address of its own, because metrics tell of all tenants and are asked for without credentials."""
+    otlp_endpoint: str = active(
+        "CATALOG_OTLP_ENDPOINT", "", TEXT, "Base URL of an OpenTelemetry collector that gets traces by OTLP over HTTP."
+    )
+    """Empty: none. It takes the optional packages `catalog-server[otlp]`. Further settings of the exporter, such as
+    headers with credentials, are the variables of OpenTelemetry, OTEL_EXPORTER_OTLP_*."""
+    trace_sample_percent: int = active(
+        "CATALOG_TRACE_SAMPLE_PERCENT", "100", whole(0, 100, "percent"), "Share of the traces that are sent."
+    )
+    """Of those that begin here: whoever calls with a `traceparent` has decided already."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from catalog_server.settings.edge import Connections, Server
+from catalog_server.settings.edge import Connections, Server, Telemetry
 from catalog_server.settings.kinds import (
     BOOLEAN,
     CLAIM,
@@ -311,6 +311,7 @@ class Settings:
     server: Server
     connections: Connections
     logging: Logging
+    telemetry: Telemetry
     paths: Paths
     limits: Limits
     providers: Providers

@@ -194,6 +194,7 @@ NETWORKS: Kind[tuple[Network, ...]] = _comma_list(
 ORIGINS = _comma_list("list of origins", "*, http://host[:port] or https://host[:port]", _parse_origin)
 HOSTS = _comma_list("list of hosts", "host names without a port", _parse_host)
 LISTEN = Kind("address", ":port, host:port or [IPv6]:port with a port from 0 to 65535", _parse_listen)
+OPTIONAL_LISTEN = Kind("address", LISTEN.allowed, lambda text: LISTEN.parse(text) if text else None)
 KUBERNETES_NAME = _matching(
     "Kubernetes name", "lower-case letters, digits, hyphens and dots (DNS subdomain)", _SUBDOMAIN
 )

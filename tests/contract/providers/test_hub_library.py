@@ -86,7 +86,7 @@ class TestEnvironment:
         arguments = [f"--sources={SAMPLE}"]
         program = (
             "import sys; from catalog_server.bootstrap import build; from catalog_server.settings import load;"
-            "from catalog_server.telemetry import AccessLog;"
+            "from catalog_server.telemetry.access_log import AccessLog;"
             f"settings = load({arguments}, {{'CATALOG_DATA_DIR': {str(tmp_path)!r}}});"
             "build(settings, AccessLog(False)).close();"
             "print([name for name in sys.modules if name.partition('.')[0] in ('huggingface_hub', 'httpx2', 'tqdm')])"

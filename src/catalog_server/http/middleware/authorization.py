@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from catalog_server.access.authorizers import Authorizer
-from catalog_server.access.decisions import Answer
+from catalog_server.access.decisions import Answer, Undecided
 from catalog_server.access.permissions import Permission
 from catalog_server.http.decisions import decision
 from catalog_server.http.messages import Handler, Middleware, Request, Response
 from catalog_server.http.problems import NotAllowed
+from catalog_server.telemetry.measurements import Tally
 
 
-def authorization(authorizer: Authorizer) -> Middleware:
-    """Middleware: 403 for who may not do this, 401 for nobody where it takes a user, 503 when nobody can tell."""
+def authorization(authorizer: Authorizer, decisions: Tally) -> Middleware:
+    """Middleware: 403 for who may not do this, 401 for nobody where it takes a user, 503 when nobody can tell.
+
+    `decisions` counts (result).
+    """
 
     def wrap(following: Handler) -> Handler:
         def handle(request: Request) -> Awaitable[Response]:
@@ -27,11 +31,18 @@ def authorization(authorizer: Authorizer) -> Middleware:
                 return following(request)
             answer = authorizer.decide(request.principal, needed, request.scope)
             if answer is True:
+                decisions.add("allowed")
                 return following(request)
             return after(answer, needed, request)
 
         async def after(answer: Answer, needed: Permission, request: Request) -> Response:
-            if not await decision(answer):
+            try:
+                is_allowed = await decision(answer)
+            except Undecided:
+                decisions.add("undecided")
+                raise
+            decisions.add("allowed" if is_allowed else "denied")
+            if not is_allowed:
                 raise NotAllowed(authorizer.denial(needed, request.scope))
             return await following(request)
 

@@ -13,18 +13,23 @@ from hashlib import blake2b
 from catalog_server.http.answer_cache import AnswerCache, Key
 from catalog_server.http.messages import Handler, Header, Middleware, Request, Response
 from catalog_server.http.router import Route
+from catalog_server.telemetry.measurements import Tally
 
 
-def conditional_reads(cache_bytes: int) -> Middleware:
-    """Middleware: ETag, 304 and the caches; of `cache_bytes` 0 there is none that routes share."""
+def conditional_reads(cache_bytes: int, asked: Tally) -> Middleware:
+    """Middleware: ETag, 304 and the caches; of `cache_bytes` 0 there is none that routes share.
+
+    `asked` counts (cache, result).
+    """
     shared = AnswerCache(max_bytes=cache_bytes)
-    return lambda following: _ConditionalReads(following, shared).handle
+    return lambda following: _ConditionalReads(following, shared, asked).handle
 
 
 class _ConditionalReads:
-    def __init__(self, following: Handler, shared: AnswerCache) -> None:
+    def __init__(self, following: Handler, shared: AnswerCache, asked: Tally) -> None:
         self._following = following
         self._shared = shared
+        self._asked = asked
 
     def handle(self, request: Request) -> Awaitable[Response]:
         route = request.route
@@ -42,9 +47,12 @@ class _ConditionalReads:
             key = request.scope.namespace, request.path.encode(), b""
         entry = cache.get(key, version)
         etag = _etag(version, key) if entry is None else entry.etag
+        name = "discovery" if cache is route.cache else "answers"
         wanted = request.header(b"if-none-match")
         if wanted is not None and _matches(wanted, etag):
+            self._asked.add(name, "not_modified")
             return _not_modified(etag, cache.hit)
+        self._asked.add(name, "miss" if entry is None else "hit")
         if entry is not None:
             # `*` asks whether there is anything: it must not hide a 404, so it is looked at last.
             return entry.response if wanted != "*" else _not_modified(etag, cache.hit)

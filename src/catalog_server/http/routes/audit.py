@@ -24,7 +24,7 @@ from catalog_server.http.router import Operation, Route, decode_name
 from catalog_server.http.routes.parameters import PAGE_TOKEN, choice_parameter, parameter
 from catalog_server.http.services import Services
 from catalog_server.query.tokens import binding_of, decode_token, encode_token
-from catalog_server.telemetry import escape_json
+from catalog_server.telemetry.logs import escape_json
 
 EVENTS: Final = "/api/audit/v1alpha1/events"
 EXPORT: Final = f"{EVENTS}:export"

@@ -1,4 +1,4 @@
-"""Logs: set-up of structlog, and the access log with one line per request.
+"""Logs: set-up of structlog. The log of requests is access_log.py.
 
 Readable lines on a terminal, JSON elsewhere. A line cannot be forged by what a client sends: whatever is not printable
 is escaped, in both forms: line ends of any kind, what steers a terminal, what turns the direction of writing.
@@ -10,16 +10,15 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, MutableMapping
-from datetime import UTC, datetime
+from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO
 
 import msgspec
 import structlog
 
+from catalog_server.telemetry import traces
+
 LogFormat = Literal["auto", "json", "text"]
-_FLUSH_SECONDS = 0.1
-_FLUSH_LINES = 256
 
 
 def set_up_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stdout) -> bool:
@@ -33,6 +32,7 @@ def set_up_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stdou
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -74,21 +74,29 @@ def _is_kept(character: str) -> bool:
     return character.isprintable() or character == "\n"  # JSON has no line end inside of a text: this one is ours
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The same text, with escapes in place of what is not printable."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
+def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What is told during a request or a job belongs to its trace."""
+    span = traces.current.get()
+    if span is not None:
+        event["trace_id"] = span.trace_id
+    return event
+
+
 def _make_printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """For readable lines: each value on one line. A traceback has a margin, so none of its lines passes for ours."""
     for name, value in event.items():
         if name == "exception":
-            lines = [_TRACE_MARGIN + _printable(line) for line in str(value).split("\n")]
+            lines = [_TRACE_MARGIN + printable(line) for line in str(value).split("\n")]
             event[name] = "\n".join(lines)
         else:
-            event[name] = value if value is None else _printable(value if isinstance(value, str) else repr(value))
+            event[name] = value if value is None else printable(value if isinstance(value, str) else repr(value))
     return event
 
 
@@ -98,76 +106,3 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger(record.name)
         log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
-
-
-class AccessLine(msgspec.Struct):
-    """One request."""
-
-    timestamp: str
-    event: str
-    method: str
-    path: str
-    route: str
-    status: int
-    duration_ms: float
-    bytes: int
-    namespace: str
-    request_id: str
-
-
-class AccessLog:
-    """Collects lines and writes them together: a system call for each request would cost more than most requests.
-
-    `call_later(seconds, function)` is the event loop's. At most _FLUSH_SECONDS of lines are in memory.
-    """
-
-    def __init__(self, is_json: bool, stream: TextIO = sys.stdout) -> None:
-        self._is_json = is_json
-        self._stream = stream
-        self._lines: list[AccessLine] = []
-        self._encode_lines = msgspec.json.Encoder().encode_lines
-        self._is_scheduled = False
-
-    def add(self, line: AccessLine, call_later: Callable[[float, Callable[[], None]], Any]) -> None:
-        self._lines.append(line)
-        if len(self._lines) >= _FLUSH_LINES:
-            self.flush()
-        elif not self._is_scheduled:
-            self._is_scheduled = True
-            call_later(_FLUSH_SECONDS, self.flush)
-
-    def flush(self) -> None:
-        """Write what was collected."""
-        self._is_scheduled = False
-        lines, self._lines = self._lines, []
-        if not lines:
-            return
-        rendered = escape_json(self._encode_lines(lines)) if self._is_json else "".join(map(_text, lines))
-        self._stream.write(rendered)
-        self._stream.flush()
-
-
-def _text(line: AccessLine) -> str:
-    shown = (
-        f"{line.timestamp} {line.method} {line.path} {line.status} {line.duration_ms:.1f}ms {line.bytes}B"
-        f" ns={line.namespace} id={line.request_id}"
-    )
-    return f"{_printable(shown)}\n"
-
-
-class Clock:
-    """The time as text, made once per millisecond, the date once per second: formatting it is dearer than a read."""
-
-    def __init__(self) -> None:
-        self._second = self._millisecond = -1
-        self._date = self._text = ""
-
-    def text(self, now: float) -> str:
-        millisecond = int(now * 1000)
-        if millisecond != self._millisecond:
-            second, fraction = divmod(millisecond, 1000)
-            if second != self._second:
-                self._second = second
-                self._date = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            self._millisecond, self._text = millisecond, f"{self._date}.{fraction:03d}Z"
-        return self._text

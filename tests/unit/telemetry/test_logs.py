@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
-from catalog_server.telemetry import AccessLine, AccessLog, Clock, LogFormat, set_up_logging
+from catalog_server.telemetry.access_log import AccessLine, AccessLog, Clock
+from catalog_server.telemetry.logs import LogFormat, set_up_logging
 
 
 def line(path: str) -> AccessLine:
-    return AccessLine("2026-01-01T00:00:00.000Z", "request", "GET", path, "/a", 200, 1.5, 7, "default", "id-1")
+    return AccessLine(
+        "2026-01-01T00:00:00.000Z", "request", "GET", path, "/a", 200, 1.5, 7, "default", "ann", "id-1", "ab12"
+    )
 
 
 def test_flush_of_json_lines_writes_each_request_as_one_line_in_order() -> None:

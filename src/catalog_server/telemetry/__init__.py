@@ -1,0 +1,1 @@
+"""What the server tells of itself: logs, measurements, traces. Knows nothing of catalogs."""
