@@ -150,7 +150,6 @@ class _Parts:
         self.links = Links(registry, self.indexes)
         self.refresher = self._refresher()
         self.loader = self._loader()
-        self.health.watch_plugins(self.loader.healthy)
         self.queue = self._queue() if settings.jobs.enabled else None
         self.refreshes = Refreshes(
             registry=registry,
@@ -189,7 +188,7 @@ class _Parts:
         )
 
     def _loader(self) -> Loader:
-        return Loader(
+        loader = Loader(
             engine=self.engine,
             registry=self.registry,
             configuration=self.configuration,
@@ -201,6 +200,8 @@ class _Parts:
             after_write=self.follower.catch_up,
             is_shared=self.is_shared,
         )
+        self.health.watch_plugins(loader.healthy)
+        return loader
 
     def take_configuration(self) -> None:
         """Read the configuration now, so that a wrong one stops the start. A cluster that is down is waited for."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from catalog_server.bootstrap.metrics import Parts
     from catalog_server.telemetry.exposition import MetricsServer
 
+_OTLP = "CATALOG_OTLP_ENDPOINT"
+
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
@@ -40,14 +42,14 @@ def open_tracing(settings: Settings) -> Tracing:
     if not given.otlp_endpoint:
         return Tracing(Tracer(), lambda: None)
     if not given.otlp_endpoint.startswith(("http://", "https://")):
-        raise Invalid("must be an http:// or https:// URL", field="CATALOG_OTLP_ENDPOINT")
+        raise Invalid(f"{_OTLP}: must be an http:// or https:// URL")
+    if "@" in given.otlp_endpoint:  # the exporter logs it
+        raise Invalid(f"{_OTLP}: must not hold credentials; give them as OTEL_EXPORTER_OTLP_HEADERS")
     try:
         from catalog_server.telemetry.otlp import OTLPSender
     except ImportError as error:
-        raise Invalid(
-            f"needs packages that are not installed ({error.name}): install catalog-server[otlp]",
-            field="CATALOG_OTLP_ENDPOINT",
-        ) from error
+        missing = f"needs packages that are not installed ({error.name}): install catalog-server[otlp]"
+        raise Invalid(f"{_OTLP}: {missing}") from error
     sender = OTLPSender(given.otlp_endpoint, version=__version__, instance=settings.leader_election.pod_name)
     return Tracing(Tracer(sender.send, given.trace_sample_percent / 100), sender.close)
 
@@ -63,7 +65,7 @@ def open_metrics(settings: Settings, parts: Callable[[], Parts]) -> MetricsServe
     try:
         return MetricsServer(open_socket(listen), partial(collect, parts()))
     except Invalid as error:
-        raise Invalid(error.message, field="CATALOG_METRICS_LISTEN") from error
+        raise Invalid(f"CATALOG_METRICS_LISTEN: {error.message}") from error
 
 
 def traced(run: Run, tracer: Tracer) -> Run:

@@ -29,10 +29,7 @@ class MetricsServer:
         registry.register(_Collector(collect))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
-        self._server = _Server(listener.getsockname()[:2], _Handler, bind_and_activate=False)
-        self._server.socket.close()
-        self._server.socket = listener
-        self._server.setup_environ()
+        self._server = _Server(listener)
         self._server.set_app(_only_metrics(make_wsgi_app(registry)))
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
 
@@ -54,6 +51,14 @@ class _Collector(Collector):
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def __init__(self, listener: socket.socket) -> None:
+        host, port = listener.getsockname()[:2]
+        super().__init__((host, port), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_name, self.server_port = host, port
+        self.setup_environ()
 
 
 class _Handler(WSGIRequestHandler):
