@@ -38,7 +38,6 @@ FILES = sorted(
     if path.name != "kustomization.yaml" and "components/" not in str(path.relative_to(DEPLOY))
 )
 WORKLOADS = ("Deployment", "Job")
-NOT_YET_KNOWN = {"CATALOG_METRICS_LISTEN"}
 CORE = ""
 
 
@@ -62,7 +61,7 @@ def test_kustomization_then_valid_and_each_object_once(folder: str) -> None:
 @pytest.mark.parametrize("folder", [BASE, *OVERLAYS])
 def test_kustomization_then_about_settings_that_are_known(folder: str) -> None:
     container = container_of(pick(built(folder), "Deployment"))
-    assert unknown_variables(one["name"] for one in container["env"]) <= NOT_YET_KNOWN
+    assert unknown_variables(one["name"] for one in container["env"]) == set()
     assert unknown_flags(container["args"]) == set()
 
 
@@ -166,7 +165,7 @@ def test_variables_of_the_deployment_then_settings_that_load() -> None:
     (secret,) = read("catalog-server/secret.example.yaml")
     texts["DATABASE_DSN"] = secret["stringData"]["dsn"]
     assert texts.keys() == given.keys()
-    environ = {name: text for name, text in texts.items() if name not in NOT_YET_KNOWN} | {"HOME": "/home/nonroot"}
+    environ = texts | {"HOME": "/home/nonroot"}
     settings = load(container_of(deployment())["args"], environ)
     assert settings.leader_election.enabled
     assert settings.leader_election.lease_namespace == "catalog-system"
