@@ -1,4 +1,4 @@
-"""What protection costs: the same reads with namespaces, reviews by the cluster and audit, beside those without.
+"""What protection costs: reads with namespaces, reviews by the cluster, audit and metrics, beside those without.
 
 Both servers answer from the same database, in turn, to the same headers. The cluster is that of the tests, over HTTP.
 """
@@ -43,6 +43,7 @@ def _guarded(store: Store, scratch: Path, *, audited: bool = True) -> Iterator[t
             "CATALOG_AUTHZ_MODE": "sar",
             "CATALOG_KUBERNETES_URL": url,
             "CATALOG_AUDIT_ENABLED": "true" if audited else "false",
+            "CATALOG_METRICS_LISTEN": "127.0.0.1:0",
         }
         launch = replace(store.launch(cache=False), data=scratch / "guarded", dsn=store.full_dsn, variables=variables)
         with serving(launch) as process:
