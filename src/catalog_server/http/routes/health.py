@@ -26,6 +26,12 @@ _READY = {
         "components": {
             "type": "object",
             "required": ["database", "initial_load", "plugins"],
+            "properties": {
+                "leader_election": {
+                    **_COMPONENT,
+                    "description": "Only where a leader is elected: `leader` or `follower`. Either is ready.",
+                }
+            },
             "additionalProperties": _COMPONENT,
         },
     },
