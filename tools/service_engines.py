@@ -22,7 +22,7 @@ SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", "/usr/bin:/bin"), "/usr/lo
 POSTGRESQL_HOME = Path("/usr/lib/postgresql")  # Debian: one folder per major version
 POSTGRESQL_MIN_MAJOR = 14
 ANSWER_TIMEOUT_SECONDS = 2.0
-PROGRAMS = ("pgbouncer",)
+PROGRAMS = ("pgbouncer", "faketime")
 """What single tests start beside the servers; each is named as its Debian package."""
 
 

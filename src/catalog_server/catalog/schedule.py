@@ -23,6 +23,7 @@ from catalog_server.errors import CatalogError, Unavailable
 from catalog_server.sources.config import Source, definition_digest
 
 _AGAIN_SECONDS = 60.0
+_CLOCK_SET_BACK_SECONDS = 60
 """A source that was asked for and has no new status yet is in work; after that time it is asked for again."""
 Ask = Callable[[Plugin, Source], object]
 
@@ -87,7 +88,9 @@ class Schedule:
         if status is None or status.last_refresh_time is None or status.definition != definition_digest(source):
             return True
         interval = self._fetcher.sync_interval(source)
-        return interval is not None and now >= status.last_refresh_time / 1000 + interval.total_seconds()
+        age = now - status.last_refresh_time / 1000
+        # A refresh of the future: the clock was set back since, and its interval may be over or not.
+        return interval is not None and (age >= interval.total_seconds() or age < -_CLOCK_SET_BACK_SECONDS)
 
     def _is_in_work(self, plugin: Plugin, source: Source, now: float) -> bool:
         asked = self._asked.get(key_of(plugin, source))

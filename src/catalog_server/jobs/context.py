@@ -37,9 +37,10 @@ class JobContext:
     def __init__(self, job: Job, queue: Queue) -> None:
         self.job = job
         self._queue = queue
-        self._deadline_ms = job.deadline_at or 0
-        self._heartbeat_ms = queue.limits.claim_timeout_ms // 3
-        self._next_heartbeat_ms = queue.clock() + self._heartbeat_ms
+        began = queue.steady()
+        self._deadline = began + queue.limits.run_limit_ms / 1000
+        self._heartbeat_seconds = queue.limits.claim_timeout_ms / 3000
+        self._next_heartbeat = began + self._heartbeat_seconds
         self._cause: StopCause | None = None
         self._progress: str | None = None
         self._written_progress: str | None = None
@@ -71,6 +72,11 @@ class JobContext:
         return self._cause is StopCause.LOST
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the run still has its claim and its time."""
+        return not self.is_lost and not self._is_overdue()
+
+    @property
     def is_shut_down(self) -> bool:
         return self._cause is StopCause.SHUTDOWN
 
@@ -81,12 +87,12 @@ class JobContext:
         """
         if self.is_lost or self._is_overdue():
             return
-        now, progress = self._queue.clock(), self._progress
+        now, progress = self._queue.steady(), self._progress
         is_new = progress != self._written_progress
-        if is_new or now >= self._next_heartbeat_ms:
+        if is_new or now >= self._next_heartbeat:
             state = self._queue.heartbeat(self.job, progress if is_new else None)
             self._written_progress = progress
-            self._next_heartbeat_ms = now + self._heartbeat_ms
+            self._next_heartbeat = now + self._heartbeat_seconds
         else:
             state = self._queue.look(self.job)
         if state is ClaimState.LOST:
@@ -95,4 +101,4 @@ class JobContext:
             self.stop(StopCause.CANCELED)
 
     def _is_overdue(self) -> bool:
-        return self._queue.clock() >= self._deadline_ms
+        return self._queue.steady() >= self._deadline

@@ -10,12 +10,12 @@ import random
 import secrets
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from catalog_server.clock import clock_ms
+from catalog_server.clock import clock_ms, steady_seconds
 from catalog_server.db.dialects import lost_race, read_committed
 from catalog_server.db.engine import Connection, Engine, reading, writing
 from catalog_server.errors import Conflict, Invalid, NotFound, Unavailable
@@ -84,14 +84,19 @@ class Queue:
         limits: JobLimits,
         *,
         clock: Callable[[], int] = clock_ms,
+        steady: Callable[[], float] = steady_seconds,
         chance: Callable[[], float] = random.random,
         ended: Record = no_record,
     ) -> None:
-        """`ended` is told of each job in the transaction that ends it."""
+        """`clock` is for what other processes read, `steady` for how long something takes.
+
+        `ended` is told of each job in the transaction that ends it.
+        """
         self._engine = engine
         self._writing_engine = read_committed(engine)
         self.limits = limits
         self.clock = clock
+        self.steady = steady
         self._chance = chance
         self._ended = ended
 
@@ -161,7 +166,7 @@ class Queue:
         return {
             "id": job_id,
             "requested_at": now,
-            "next_attempt_at": now,
+            "next_attempt_at": transitions.AT_ONCE,
             "state": JobState.QUEUED,
             "attempt_count": 0,
             "max_attempts": self.limits.max_attempts,
@@ -298,20 +303,21 @@ class Queue:
         """
         return self._change_claim(job, lambda held: transitions.released(held, self.clock()))
 
-    def recover_stuck(self, term: int | None = None) -> Recovered:
+    def recover_stuck(self, term: int | None = None, alive: Callable[[], Sequence[Job]] = list) -> Recovered:
         """Take back the jobs of dead workers. The attempt counts: what kills its worker must not do so for ever.
 
         Dead is who gave no sign of life for too long, or works for a leader of an earlier term than `term`: of those no
-        write is taken any more.
+        write is taken any more. The claims of `alive` are passed over, however old their last sign of life looks.
         """
+        now = self.clock()  # before `alive`: the clock may be set at any moment, and a claim be made
+        passed = alive()
         states: list[JobState] = []
-        while (state := self._write(lambda connection: self._recover_one(connection, term))) is not None:
+        while (state := self._write(lambda connection: self._recover_one(connection, now, term, passed))) is not None:
             states.append(state)
         return Recovered(*map(states.count, (JobState.QUEUED, JobState.FAILED, JobState.CANCELED)))
 
-    def _recover_one(self, connection: Connection, term: int | None) -> JobState | None:
-        now = self.clock()
-        job = sql.lock_stuck(connection, now - self.limits.claim_timeout_ms, term)
+    def _recover_one(self, connection: Connection, now: int, term: int | None, alive: Sequence[Job]) -> JobState | None:
+        job = sql.lock_stuck(connection, now - self.limits.claim_timeout_ms, term, alive)
         if job is None:
             return None
         if term is not None and job.term is not None and job.term < term:
@@ -319,7 +325,7 @@ class Queue:
         else:
             silent_seconds = (now - (job.heartbeat_at or now)) // 1000
             reason = f"stuck job recovered: no sign of life from worker {job.worker} for {silent_seconds} s"
-        changes = transitions.failed(job, reason, now, retry_at=now)
+        changes = transitions.failed(job, reason, now, retry_at=transitions.AT_ONCE)
         self._update(connection, job, changes)
         return JobState(changes["state"])
 

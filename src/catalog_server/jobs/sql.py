@@ -6,7 +6,7 @@ Returns frozen values, never rows that still talk to the database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
@@ -148,15 +148,15 @@ def read_claim(connection: Connection, job: Job) -> Job | None:
     return _job(connection.execute(select(refresh_jobs).where(*_claimed(job))).one_or_none())
 
 
-def lock_stuck(connection: Connection, before: int, term: int | None) -> Job | None:
+def lock_stuck(connection: Connection, before: int, term: int | None, alive: Sequence[Job]) -> Job | None:
     """One running job, of any namespace, whose worker gave no sign of life since `before`, or works for a leader of a
-    term before `term`; locked."""
+    term before `term`; locked. None of the claims of `alive`."""
     is_stuck = _C.heartbeat_at < before
     if term is not None:
         is_stuck = or_(is_stuck, _C.term < term)
     query = (
         select(refresh_jobs)
-        .where(_C.state == JobState.RUNNING, is_stuck)
+        .where(_C.state == JobState.RUNNING, is_stuck, _C.worker.not_in([job.worker for job in alive]))
         .order_by(_C.requested_at, _C.id)
         .limit(1)
         .with_for_update(skip_locked=True)

@@ -5,13 +5,15 @@ One rule for all of them: a job that was asked to cancel ends as canceled unless
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from catalog_server.jobs.job import Job, JobResult, JobState
 
 CANCELED_BY_USER = "Canceled by user"
 CANCEL_REQUESTED = "Cancel requested by user"
 Changes = dict[str, Any]
+AT_ONCE: Final = 0
+"""When a job is due that need not wait. No time of day: the clocks of replicas differ, and are set."""
 
 
 def completed(job: Job, result: JobResult, now: int) -> Changes:
@@ -34,7 +36,7 @@ def released(job: Job, now: int) -> Changes:
     """Given back by a worker that could not go on for reasons of its own: the attempt does not count."""
     if job.cancel_requested:
         return canceled(job, now)
-    return {**_requeued(now), "attempt_count": max(job.attempt_count - 1, 0)}
+    return {**_requeued(AT_ONCE), "attempt_count": max(job.attempt_count - 1, 0)}
 
 
 def canceled(job: Job, now: int) -> Changes:

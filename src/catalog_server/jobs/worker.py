@@ -233,11 +233,15 @@ class Workers:
                 except Unavailable as error:
                     log.debug("cannot follow a job", reason=error.message, **_facts(context.job))
 
+    def _alive(self) -> list[Job]:
+        """Our own running jobs, of which we need no sign of life."""
+        return [context.job for context in self._snapshot() if context.is_alive]
+
     def _tidy(self) -> None:
         prune_at = 0.0
         while True:
             try:
-                recovered = self._queue.recover_stuck(self._term)
+                recovered = self._queue.recover_stuck(self._term, self._alive)
                 if recovered.total:
                     log.warning("stuck jobs recovered", requeued=recovered.requeued, failed=recovered.failed)
                     self.wake()

@@ -42,7 +42,7 @@ def open_test_engine(dsn: str) -> Engine:
 
 
 def build_queue(engine: Engine, clock: Callable[[], int], limits: JobLimits = LIMITS) -> Queue:
-    return Queue(engine, limits, clock=clock, chance=lambda: 0.5)
+    return Queue(engine, limits, clock=clock, steady=lambda: clock() / 1000, chance=lambda: 0.5)
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:

@@ -14,6 +14,7 @@ from catalog_server.jobs.job import Job, JobResult, JobState
 from catalog_server.jobs.limits import JobLimits
 from catalog_server.jobs.queue import ClaimState, Queue, Recovered
 from catalog_server.jobs.retry import MAX_DELAY_MS
+from catalog_server.jobs.transitions import AT_ONCE
 from tests.contract.jobs.queues import LIMITS, TEAM_A, TEAM_B, TIMEOUT_MS, ManualClock, build_queue
 
 
@@ -171,7 +172,7 @@ def test_a_released_job_is_due_again_and_keeps_its_attempt(queue: Queue, clock: 
     assert queue.release(job) is JobState.QUEUED
 
     waiting = read(queue, job)
-    assert (waiting.attempt_count, waiting.next_attempt_at, waiting.started_at) == (0, clock.now, None)
+    assert (waiting.attempt_count, waiting.next_attempt_at, waiting.started_at) == (0, AT_ONCE, None)
     again = claim(queue)
     assert again.attempt_count == 1
     # The same worker, the same attempt number, and yet another claim:
@@ -204,7 +205,7 @@ def test_a_job_without_heartbeat_is_recovered_and_its_first_worker_is_fenced_off
     assert queue.recover_stuck() == Recovered(requeued=1)
 
     waiting = read(queue, lost)
-    assert (waiting.state, waiting.attempt_count, waiting.next_attempt_at) == (JobState.QUEUED, 1, clock.now)
+    assert (waiting.state, waiting.attempt_count, waiting.next_attempt_at) == (JobState.QUEUED, 1, AT_ONCE)
     assert waiting.last_error is not None
     assert "stuck job recovered" in waiting.last_error
     second = claim(queue)

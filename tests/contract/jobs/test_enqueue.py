@@ -12,6 +12,7 @@ from catalog_server.db.engine import Engine
 from catalog_server.errors import Invalid, NotFound
 from catalog_server.jobs.job import Job, JobFilter, JobResult, JobState
 from catalog_server.jobs.queue import Queue
+from catalog_server.jobs.transitions import AT_ONCE
 from tests.contract.jobs.queues import TEAM_A, TEAM_B, ManualClock, build_queue
 
 
@@ -22,7 +23,7 @@ def test_a_new_job_is_queued_with_all_that_was_asked(queue: Queue, clock: Manual
     assert queue.get(TEAM_A, job.id) == job
     assert (job.namespace, job.plugin, job.source_id, job.requested_by) == ("team-a", "model", "models", "Ünal 🦊")
     assert (job.state, job.attempt_count, job.max_attempts) == (JobState.QUEUED, 0, 3)
-    assert job.requested_at == job.next_attempt_at == clock.now
+    assert (job.requested_at, job.next_attempt_at) == (clock.now, AT_ONCE)
     assert job.active_key == job.idempotency_key == "team-a:model:models"
     assert job.confirm_removal is True
     assert job.cancel_requested is False

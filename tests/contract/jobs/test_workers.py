@@ -195,6 +195,33 @@ def test_heartbeats_keep_a_job_that_takes_longer_than_the_claim_timeout(
     assert wait_for_state(queue, job, JobState.SUCCEEDED).attempt_count == 1
 
 
+@pytest.mark.parametrize("jump_ms", [3_600_000, -3_600_000])
+def test_a_clock_that_is_set_neither_stops_a_running_job_nor_makes_it_look_dead(
+    engine: Engine, clock: ManualClock, start: Start, jump_ms: int
+) -> None:
+    """Deadlines and heartbeats go by a clock that nobody sets, and a worker never takes its own jobs for stuck."""
+    queue = Queue(engine, LIMITS, clock=clock)
+    run = Patient()
+    job, _ = queue.enqueue(TEAM_A, "model", "a", "ann")
+    recovered: list[object] = []
+    recover = queue.recover_stuck
+    queue.recover_stuck = lambda *arguments: recovered.append(None) or recover(*arguments)  # type: ignore[method-assign,func-returns-value]
+    start(run, on=queue)
+    wait_until(lambda: run.jobs, "the job")
+    held = queue.get(TEAM_A, job.id)
+    known = len(recovered)
+    wait_until(lambda: len(recovered) > known + 1, "looks for stuck jobs that know of it")
+
+    clock.advance(jump_ms)
+
+    known = len(recovered)
+    wait_until(lambda: len(recovered) > known + 3, "looks for stuck jobs")
+    assert queue.get(TEAM_A, job.id).worker == held.worker
+    run.may_end.set()
+    assert wait_for_state(queue, job, JobState.SUCCEEDED).attempt_count == 1
+    assert run.stopped == []
+
+
 def test_a_job_past_its_deadline_is_stopped_and_tried_again(engine: Engine, clock: ManualClock, start: Start) -> None:
     queue = build_queue(engine, clock, replace(LIMITS, run_limit_ms=TIMEOUT_MS // 2))
     run = Patient()
