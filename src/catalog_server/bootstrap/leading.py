@@ -51,6 +51,7 @@ class Leading:
         self._term: Term | None = None
         self._threads: Threads | None = None
         self._workers: Workers | None = None
+        self._changing_workers = threading.Lock()
         self.has_loaded = threading.Event()
         """The sources were loaded once, by this replica."""
 
@@ -70,9 +71,10 @@ class Leading:
         if threads is None:
             return
         threads.stop.set()
-        if self._workers is not None:
-            self._workers.stop(_JOB_GRACE_SECONDS)
-            self._workers = None
+        with self._changing_workers:  # from here on none are started
+            workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.stop(_JOB_GRACE_SECONDS)
         threads.join()
 
     def wake(self) -> None:
@@ -99,9 +101,12 @@ class Leading:
             return
         threads.run("schedule", lambda: self._follow_schedule(threads.stop))
         threads.run("audit retention", lambda: self._prune_audit(threads.stop))
-        if self._make_workers is not None and not threads.stop.is_set():
-            self._workers = self._make_workers(term)
-            self._workers.start()
+        if self._make_workers is None:
+            return
+        with self._changing_workers:
+            if not threads.stop.is_set():
+                self._workers = self._make_workers(term)
+                self._workers.start()
 
     def _take_over(self, threads: Threads, term: Term) -> bool:
         """Shut out earlier leaders, and load everything once: nobody knows what they left undone."""
