@@ -12,7 +12,7 @@ MCP := $(URL)/api/mcp_catalog/v1alpha1/mcpservers
 ROOT_ONLY := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help sample run test check lint types contracts house generated audit docs-check explore mutants format bench clean
+.PHONY: help sample run test check lint types contracts house generated audit docs-check explore mutants format bench soak load clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ format: $(READY) ## let ruff rewrite what it can
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 bench: $(READY) ## measure speed and memory
 	$(PY) tools/services.py run -- $(PY) -m bench
+soak: $(READY) ## a quarter of an hour of traffic: nothing may grow, nothing may fail
+	$(PY) tools/services.py run -- $(PY) -m bench.soak
+load: $(READY) ## ten clients: how long they wait
+	$(PY) tools/services.py run -- $(PY) -m bench.load
 clean: ## remove all that these targets made
 	@test ! -e .services || $(PYTHON) tools/services.py stop
 	rm -rf .venv .data .services .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
