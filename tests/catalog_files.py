@@ -13,9 +13,11 @@ Entities = Sequence[Mapping[str, Any]]
 
 def write_sources(file: Path, sections: Mapping[str, Sequence[Mapping[str, Any]]], **extra: Mapping[str, Any]) -> Path:
     """A sources file: section -> its sources. `extra` gives more keys of a section (labels, namedQueries)."""
-    catalogs = {name: {"sources": [_source(one) for one in sources]} for name, sources in sections.items()}
+    catalogs: dict[str, dict[str, Any]] = {
+        name: {"sources": [_source(one) for one in sources]} for name, sources in sections.items()
+    }
     for name, keys in extra.items():
-        catalogs.setdefault(name, {}).update(keys)  # type: ignore[arg-type]
+        catalogs.setdefault(name, {}).update(keys)
     file.parent.mkdir(parents=True, exist_ok=True)
     header = {"apiVersion": "catalog/v1alpha1", "kind": "CatalogSources"}
     file.write_text(yaml.safe_dump({**header, "catalogs": catalogs}, sort_keys=False))

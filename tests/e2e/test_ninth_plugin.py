@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from catalog_server.cli.conformance.runner import run
+from catalog_server.cli.conformance.subject import Site
 from tests.catalog_files import write_catalog, write_sources
 from tests.server import SAMPLE, run_to_end, running
 
@@ -89,6 +91,9 @@ def test_ninth_plugin(tmp_path: Path, packages: Path) -> None:
         assert f"{BASE}/datasets/{{name}}" in server.json("/openapi.json")["paths"]
         wrong = server.get(f"{BASE}/datasets", params={"filterQuery": "rows = 'many'"})
         assert (wrong.status_code, wrong.json()["field"]) == (400, "filterQuery")
+        report = run(Site(server.url, {"X-Remote-User": "olivia", "X-User-Role": "operator"}), "datasets")
+        assert [one.name for one in report.results if one.status == "failed"] == []
+        assert report.count("passed") > 30
 
 
 @pytest.mark.parametrize(
