@@ -197,7 +197,7 @@ def judge(samples: Sequence[Sample], traffic: Traffic, log: Path) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--warm-up", type=float, default=3.0, help="minutes before anything is measured")
+    parser.add_argument("--warm-up", type=float, default=5.0, help="minutes before anything is measured")
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="postgres")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, fresh_database(given.database) as dsn:

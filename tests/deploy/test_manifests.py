@@ -35,7 +35,8 @@ from tests.deploy.settings import unknown_flags, unknown_variables
 FILES = sorted(
     str(path.relative_to(DEPLOY))
     for path in DEPLOY.rglob("*.yaml")
-    if path.name != "kustomization.yaml" and "components/" not in str(path.relative_to(DEPLOY))
+    if path.name != "kustomization.yaml"
+    and path.relative_to(DEPLOY).parts[0] not in ("components", "plugin-index")  # parts of manifests; no manifests
 )
 WORKLOADS = ("Deployment", "Job")
 CORE = ""

@@ -28,7 +28,7 @@ from catalog_server.scope import Scope
 # A delta that touches more than this, or more than half of the index, costs more than building anew.
 _MAX_DELTA = 5000
 # Dead words and dead bytes of the spool pile up with each change; building anew drops them.
-_MAX_CHANGES_SINCE_BUILD = 20_000
+_MAX_CHANGES_SINCE_BUILD = 2000
 _FREEZE_FROM = 10_000
 
 Overlaid = Mapping[tuple[str, str], bytes]
