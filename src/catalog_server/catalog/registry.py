@@ -53,7 +53,7 @@ def discover() -> Registry:
     Raises:
         Invalid: a plugin cannot be imported, or contradicts another.
     """
-    return Registry([*(_import_built_in(name) for name in _built_ins()), *map(_load, _announced())])
+    return Registry([*(_import_built_in(name) for name in _built_ins()), *map(load_announced, _announced())])
 
 
 def load_plugin(name: str) -> Plugin:
@@ -65,10 +65,25 @@ def load_plugin(name: str) -> Plugin:
     if name in _built_ins():
         return _import_built_in(name)
     for announced in _announced():
-        plugin = _load(announced)
+        plugin = load_announced(announced)
         if plugin.name == name:
             return plugin
     raise Invalid(f"plugin {name!r} is not installed")
+
+
+def load_announced(announced: EntryPoint) -> Plugin:
+    """What an entry point leads to.
+
+    Raises:
+        Invalid: it cannot be imported, or is no Plugin.
+    """
+    try:
+        return _checked(announced.load(), announced.name)
+    except Invalid:
+        raise
+    except Exception as error:  # door: code of others runs here
+        reason = f"{type(error).__name__}: {error}"
+        raise Invalid(f"plugin {announced.name!r} cannot be imported: {reason}") from error
 
 
 def check_plugins(plugins: Sequence[Plugin]) -> None:
@@ -114,16 +129,6 @@ def _import_built_in(name: str) -> Plugin:
 
 def _announced() -> Iterable[EntryPoint]:
     return sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name)
-
-
-def _load(announced: EntryPoint) -> Plugin:
-    try:
-        return _checked(announced.load(), announced.name)
-    except Invalid:
-        raise
-    except Exception as error:  # door: code of others runs here
-        reason = f"{type(error).__name__}: {error}"
-        raise Invalid(f"plugin {announced.name!r} cannot be imported: {reason}") from error
 
 
 def _checked(found: object, name: str) -> Plugin:

@@ -118,3 +118,7 @@ def as_junit(report: Report) -> str:
 def main() -> None:
     """Entry point of `catalog-conformance`."""
     command()
+
+
+if __name__ == "__main__":
+    main()

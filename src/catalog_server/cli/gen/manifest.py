@@ -1,72 +1,69 @@
 """plugin.yaml: what a plugin says of itself to people and tools; the declaration in Python is what the server goes by.
 
-Read strictly: an unknown key and a wrong value are errors with file, line and column (spec cli-and-ui.md 2.8, 2.11).
+Read strictly: an unknown key and a wrong value are faults with file, line and column, and all of them are found at once
+(spec cli-and-ui.md 2.8, 2.11).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, inspect
 
-from catalog_server.errors import Invalid
+from catalog_server.cli.gen.versions import BOUND, STRICT, highest, lowest
+from catalog_server.errors import Invalid, Location
+from catalog_server.schema.yaml_places import PathStep
 from catalog_server.schema.yaml_reader import Document, nearest_key, read_document
 
 FILE: Final = "plugin.yaml"
 API_VERSION: Final = "catalog.kubeflow.org/v1alpha1"
-FRAMEWORK_API: Final = "v1alpha1"
-_STRICT: Final = r"^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"
-_BOUND: Final = r"^v?[0-9]+(\.([0-9]+|x)){0,2}$"
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `(?P<path>[^`]*)`)?")
-_PLACED: Final = re.compile(r"(?P<reason>.*) - at `(?P<path>[^`]*)`", re.DOTALL)
 
 Text = Annotated[str, Meta(min_length=1)]
-Version = Annotated[str, Meta(pattern=_STRICT, description="x.y.z, no pre-release")]
-Bound = Annotated[str, Meta(pattern=_BOUND, description="x.y.z, or with x as a wildcard")]
 
 
 class Owner(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Who answers for the plugin."""
+    """A team that answers for the plugin."""
 
-    team: Text
-    contact: str = ""
+    team: Annotated[str, Meta(min_length=1, description="name of the team")]
+    contact: Annotated[str, Meta(description="how to reach it: an address, a channel")] = ""
 
 
 class ServerVersions(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Servers that it works with."""
+    """Versions of catalog-server that the plugin works with."""
 
-    min_version: Bound = ""
-    max_version: Bound = ""
+    min_version: Annotated[str, Meta(pattern=BOUND, description="the first one: x.y.z, or 1.x for all of 1")] = ""
+    max_version: Annotated[str, Meta(pattern=BOUND, description="the last one: x.y.z, or 1.x for all of 1")] = ""
 
 
 class Compatibility(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What it works with."""
+    """What the plugin works with."""
 
-    framework_api: Text
+    framework_api: Annotated[str, Meta(min_length=1, description="version of the plugin API: v1alpha1")]
     catalog_server: ServerVersions = ServerVersions()
 
 
 class Metadata(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What it is called."""
+    """What the plugin is called."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)]
+    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,40}$", description="a lower-case word, as in the declaration")]
 
 
 class Spec(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """All else."""
 
-    display_name: Text
-    description: Text
-    version: Version
-    owners: Annotated[list[Owner], Meta(min_length=1)]
+    display_name: Annotated[str, Meta(min_length=1, description="name for people, as in the declaration")]
+    description: Annotated[str, Meta(min_length=1, description="one sentence, as in the declaration")]
+    version: Annotated[str, Meta(pattern=STRICT, description="x.y.z without pre-release, as in pyproject.toml")]
+    owners: Annotated[list[Owner], Meta(min_length=1, description="teams that answer for it")]
     compatibility: Compatibility
-    providers: Annotated[list[Text], Meta(min_length=1, description="source types")]
-    license: str = ""
-    repository: str = ""
+    providers: Annotated[list[Text], Meta(min_length=1, description="types of its sources, as in the declaration")]
+    license: Annotated[str, Meta(description="SPDX expression, such as Apache-2.0")] = ""
+    repository: Annotated[str, Meta(description="where its source code is")] = ""
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -78,6 +75,18 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     spec: Spec
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a file. `field` is a dotted path, empty for the whole file."""
+
+    message: str
+    location: Location
+    field: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.field}: {self.message}" if self.field else f"{self.location}: {self.message}"
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest in this file.
 
@@ -85,12 +94,10 @@ def read_manifest(path: Path) -> Manifest:
         Invalid: it cannot be read, or breaks a rule; the message names file, line and field.
     """
     document = open_document(path)
-    try:
-        manifest = msgspec.convert(document.value, Manifest)
-    except msgspec.ValidationError as error:
-        raise _located(str(error), document, path) from error
-    _check_versions(manifest, document, path)
-    return manifest
+    fault = next(faults_of(document), None)
+    if fault is not None:
+        raise Invalid(str(fault))
+    return msgspec.convert(document.value, Manifest)
 
 
 def open_document(path: Path) -> Document:
@@ -99,10 +106,7 @@ def open_document(path: Path) -> Document:
         data = path.read_bytes()
     except OSError as error:
         raise Invalid(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        return read_document(data, file=str(path))
-    except Invalid as error:
-        raise Invalid(f"{error.location}: {error.message}" if error.location else error.message) from error
+    return read_document(data, file=str(path))
 
 
 def schema() -> dict[str, Any]:
@@ -112,51 +116,75 @@ def schema() -> dict[str, Any]:
     return {**head, **found, "$defs": definitions}
 
 
-def parts_of(version: str) -> tuple[int, ...] | None:
-    """The numbers of a strict version; None: it has a wildcard, or is shorter."""
-    found = re.match(_STRICT, version)
-    return None if found is None else tuple(map(int, found.groups()))
+def faults_of(document: Document) -> Iterator[Fault]:
+    """All that is wrong with a plugin.yaml."""
+    found = [*_mismatches(document.value, inspect.type_info(Manifest), ())]
+    yield from (fault_at(document, path, message) for path, message in found)
+    servers = value_at(document.value, ("spec", "compatibility", "catalogServer"))
+    if not found and servers and _is_crossed(servers):
+        yield fault_at(document, ("spec", "compatibility", "catalogServer", "maxVersion"), "is below minVersion")
 
 
-def _check_versions(manifest: Manifest, document: Document, path: Path) -> None:
-    servers = manifest.spec.compatibility.catalog_server
-    least, most = parts_of(servers.min_version), parts_of(servers.max_version)
-    if least is not None and most is not None and least > most:
-        place = ("spec", "compatibility", "catalogServer", "maxVersion")
-        raise _fault("is below minVersion", place, document, path)
+def fault_at(document: Document, path: Sequence[PathStep], message: str) -> Fault:
+    """A fault in this document; a part that is missing is placed where it should be."""
+    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    return Fault(message, document.locate(path), field)
 
 
-def _located(problem: str, document: Document, path: Path) -> Invalid:
-    unknown = _UNKNOWN.fullmatch(problem)
-    if unknown is not None:
-        steps = _steps(unknown["path"] or "$")
-        key = unknown["key"]
-        near = nearest_key(key, _keys_at(steps))
-        return _fault(f'unknown key "{key}": {near}', (*steps, key), document, path)
-    placed = _PLACED.fullmatch(problem)
-    if placed is None:
-        return _fault(problem, (), document, path)
-    return _fault(placed["reason"], _steps(placed["path"]), document, path)
+def value_at(value: Any, path: Sequence[str]) -> Any:
+    """The value under this path; None: there is none."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
-def _fault(problem: str, place: Sequence[str | int], document: Document, path: Path) -> Invalid:
-    location = document.locate(place) if document.value is not None else f"{path}:1:1"
-    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
-    return Invalid(f"{location}: {field or 'the file'}: {problem}")
+def _is_crossed(servers: Mapping[str, str]) -> bool:
+    least, most = servers.get("minVersion"), servers.get("maxVersion")
+    return bool(least and most) and lowest(str(least)) > highest(str(most))
 
 
-def _steps(path: str) -> tuple[str | int, ...]:
-    """`$.spec.owners[0].team` as steps."""
-    found = re.findall(r"\.([^.\[\]]+)|\[([0-9]+)\]", path)
-    return tuple(name or int(index) for name, index in found)
+Mismatch = tuple[tuple[PathStep, ...], str]
 
 
-def _keys_at(steps: Sequence[str | int]) -> list[str]:
-    """The keys that are known there."""
-    here: Any = Manifest
-    for step in steps:
-        if isinstance(step, int):
-            here = Owner  # the only list of mappings
+def _mismatches(
+    value: Any, expected: inspect.Type, path: tuple[PathStep, ...], meaning: str = ""
+) -> Iterator[Mismatch]:
+    match expected:
+        case inspect.Metadata(type=inner, extra_json_schema=extra):
+            yield from _mismatches(value, inner, path, (extra or {}).get("description", ""))
+        case inspect.StructType(fields=fields):
+            if isinstance(value, dict):
+                yield from _in_mapping(value, {one.encode_name: one for one in fields}, path)
+            else:
+                yield path, f"must be a mapping with the keys {', '.join(one.encode_name for one in fields)}"
+        case inspect.ListType(item_type=inner):
+            if not isinstance(value, list) or not value:
+                yield path, "must be a list with at least one entry"
+            else:
+                for index, entry in enumerate(value):
+                    yield from _mismatches(entry, inner, (*path, index))
+        case _:
+            if (message := _text_mismatch(value, expected, meaning)) is not None:
+                yield path, message
+
+
+def _in_mapping(
+    value: dict[str, Any], known: Mapping[str, inspect.Field], path: tuple[PathStep, ...]
+) -> Iterator[Mismatch]:
+    for key, inner in value.items():
+        if key in known:
+            yield from _mismatches(inner, known[key].type, (*path, key))
         else:
-            here = next(one.type for one in msgspec.structs.fields(here) if one.encode_name == step)
-    return [one.encode_name for one in msgspec.structs.fields(here)] if isinstance(here, type) else ["team", "contact"]
+            yield (*path, key), f'unknown key "{key}": {nearest_key(key, known)}'
+    yield from (((*path, key), "is missing") for key, one in known.items() if one.required and key not in value)
+
+
+def _text_mismatch(value: Any, expected: inspect.Type, meaning: str) -> str | None:
+    if value is None or value == "":
+        return "must not be empty"
+    if isinstance(expected, inspect.LiteralType):
+        return None if value in expected.values else f"must be {expected.values[0]}, not {value!r}"
+    if not isinstance(value, str):
+        return f"must be text, not {value!r}; put it in quotes"
+    pattern = expected.pattern if isinstance(expected, inspect.StrType) else None
+    return None if pattern is None or re.search(pattern, value) else f"{value!r} is not {meaning}"

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from catalog_server.cli.gen.manifest import read_manifest, schema
+from catalog_server.cli.gen.manifest import faults_of, open_document, read_manifest, schema
 from catalog_server.errors import Invalid
 
 GOOD = """\
@@ -56,8 +56,11 @@ def test_a_good_one_is_read(tmp_path: Path) -> None:
         ("  description: All of them\n", "", ["spec", "description"]),
         ("name: datasets", "name: Data Sets", [":3:", "metadata.name"]),
         ("minVersion: 0.9.0", "minVersion: soon", [":9:", "minVersion"]),
+        ("maxVersion: 1.x", "maxVersion: 1.x.3", [":9:", "maxVersion"]),
+        ("description: All of them", "description:", [":6:", "spec.description", "must not be empty"]),
+        ("displayName: Datasets", "displayName: 5", [":5:", "spec.displayName", "must be text, not 5"]),
         (GOOD, "- a\n", ["plugin.yaml:1:1"]),
-        (GOOD, "", ["the file"]),
+        (GOOD, "", ["plugin.yaml:1:1: must be a mapping with the keys apiVersion, kind"]),
     ],
 )
 def test_a_fault_is_said_with_its_place(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
@@ -71,9 +74,26 @@ def test_a_fault_is_said_with_its_place(tmp_path: Path, old: str, new: str, word
         jsonschema.validate(yaml.safe_load(text), schema())
 
 
-def test_bounds_must_not_cross(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("least", "most"), [("0.9.0", "0.8.0"), ("2.x", "1.x"), ("2.0.1", "2.0.0"), ("1.10.0", "1.9.x")]
+)
+def test_bounds_must_not_cross(tmp_path: Path, least: str, most: str) -> None:
+    text = GOOD.replace("minVersion: 0.9.0", f"minVersion: {least}").replace("maxVersion: 1.x", f"maxVersion: {most}")
     with pytest.raises(Invalid, match=r":9:.*maxVersion: is below minVersion"):
-        read_manifest(write(tmp_path, GOOD.replace("maxVersion: 1.x", "maxVersion: 0.8.0")))
+        read_manifest(write(tmp_path, text))
+
+
+def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("kind: CatalogPlugin", "kind: Other").replace("license", "licence").replace("team", "tema")
+    found = [
+        (one.field, one.location.line, one.location.column) for one in faults_of(open_document(write(tmp_path, text)))
+    ]
+    assert sorted(found) == [
+        ("kind", 2, 1),
+        ("spec.licence", 11, 3),
+        ("spec.owners[0].team", 8, 12),
+        ("spec.owners[0].tema", 8, 13),
+    ]
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: 1\na: 2\n", "a: !!python/object:os.system x"])

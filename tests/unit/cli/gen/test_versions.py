@@ -1,43 +1,69 @@
-"""Versions are raised in place."""
+"""Versions and bounds of versions."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 
 import pytest
 
-from catalog_server.cli.gen.versions import Part, bump
+from catalog_server.cli.gen.versions import BOUND, highest, lowest, raised, replace_project_version
 from catalog_server.errors import Invalid
-from tests.unit.cli.gen.test_manifest import GOOD, write
-
-COMMENTED = GOOD.replace("version: 1.2.3", "version: '1.2.3'   # raised by hand until now")
 
 
-@pytest.mark.parametrize(("part", "new"), [("major", "2.0.0"), ("minor", "1.3.0"), ("patch", "1.2.4")])
-def test_comments_and_layout_stay(tmp_path: Path, part: Part, new: str) -> None:
-    path = write(tmp_path, COMMENTED)
-    assert bump(tmp_path, part) == ("1.2.3", new)
-    assert path.read_text() == COMMENTED.replace("1.2.3", new)
+@pytest.mark.parametrize("bound", ["1", "1.2", "1.2.3", "v1.2.3", "1.x", "1.2.x", "0.10.0"])
+def test_bound_when_written_like_this_then_is_one(bound: str) -> None:
+    assert re.search(BOUND, bound)
 
 
-def test_a_leading_v_stays(tmp_path: Path) -> None:
-    path = write(tmp_path, GOOD.replace("version: 1.2.3", "version: v1.2.3"))
-    assert bump(tmp_path, "patch") == ("v1.2.3", "v1.2.4")
-    assert "version: v1.2.4\n" in path.read_text()
+@pytest.mark.parametrize("bound", ["", "x", "1.x.3", "1.x.x", "1.2.3.4", "1.2.3-rc1", "1.", ">=1"])
+def test_bound_when_written_otherwise_then_is_none(bound: str) -> None:
+    assert re.search(BOUND, bound) is None
 
 
-@pytest.mark.parametrize(("given", "expected"), [("1.2.3", "1.2.4"), ("7.0.0", "7.0.0")])
-def test_the_package_follows_where_its_version_was_the_same(tmp_path: Path, given: str, expected: str) -> None:
-    write(tmp_path, GOOD)
-    project = tmp_path / "pyproject.toml"
-    project.write_text(f'[project]\nname = "x"  # mine\nversion = "{given}"\n')
-    bump(tmp_path, "patch")
-    assert project.read_text() == f'[project]\nname = "x"  # mine\nversion = "{expected}"\n'
+@pytest.mark.parametrize(
+    ("bound", "version", "is_within"),
+    [
+        ("1.x", "1.0.0", True),
+        ("1.x", "1.99.3", True),
+        ("1.x", "2.0.0", False),
+        ("1.x", "0.9.9", False),
+        ("1.2.x", "1.2.7", True),
+        ("1.2", "1.3.0", False),
+        ("1.2.3", "1.2.3", True),
+        ("v1.2.3", "1.2.4", False),
+        ("0.9.0", "0.10.0", False),
+    ],
+)
+def test_version_when_compared_then_is_within_the_bound_or_not(bound: str, version: str, is_within: bool) -> None:
+    assert (lowest(bound) <= lowest(version) <= highest(bound)) is is_within
 
 
-def test_a_version_that_is_none_changes_nothing(tmp_path: Path) -> None:
-    text = GOOD.replace("1.2.3", "1.2")
-    path = write(tmp_path, text)
-    with pytest.raises(Invalid, match=r"spec\.version"):
-        bump(tmp_path, "patch")
-    assert path.read_text() == text
+@pytest.mark.parametrize(
+    ("version", "part", "new"),
+    [("0.9.9", "patch", "0.9.10"), ("0.9.9", "minor", "0.10.0"), ("v0.9.9", "major", "v1.0.0")],
+)
+def test_version_when_raised_then_what_is_behind_the_part_is_zero(version: str, part: str, new: str) -> None:
+    assert raised(version, part) == new  # type: ignore[arg-type]
+
+
+PROJECT = """\
+[tool.other]
+version = "1.0.0"
+
+[project]
+name = "x" # version = "1.0.0"
+version    = '1.0.0'  # raised by hand
+
+[tool.more]
+version = "1.0.0"
+"""
+
+
+def test_package_version_when_replaced_then_nothing_else_is() -> None:
+    assert replace_project_version(PROJECT, "1.1.0") == PROJECT.replace("'1.0.0'", "'1.1.0'")
+
+
+@pytest.mark.parametrize("text", ['project = {name = "x", version = "1.0.0"}\n', '[project]\n"version" = "1.0.0"\n'])
+def test_package_version_when_written_in_another_way_then_is_refused(text: str) -> None:
+    with pytest.raises(Invalid, match=r"project\.version"):
+        replace_project_version(text, "1.1.0")
