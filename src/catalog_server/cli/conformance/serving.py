@@ -1,4 +1,7 @@
-"""A server for the tests of a plugin package: the installed one, on an address of its own, gone afterwards."""
+"""A server for the tests of a plugin package: the installed one, on an address of its own, gone afterwards.
+
+Packages that `catalog-gen init` has written import this: `serving` and its parameters stay.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,17 @@ def serving(sources: Path, data: Path) -> Iterator[str]:
     try:
         yield _wait(process, log)
     finally:
-        process.terminate()
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
         process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
 
 
 def _wait(process: subprocess.Popen[bytes], log: Path) -> str:

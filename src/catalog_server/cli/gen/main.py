@@ -90,7 +90,13 @@ def _as_document(finding: Finding) -> dict[str, Any]:
 
 @commands.command("bump-version")
 @click.argument("part", type=click.Choice(["major", "minor", "patch"]))
-@click.option("--dir", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    help="The folder of the plugin; by default this one.",
+)
 def bump_version(part: str, folder: Path) -> None:
     """Raise the version in plugin.yaml and pyproject.toml; all else in them stays as it is."""
     from catalog_server.cli.gen.bump import bump

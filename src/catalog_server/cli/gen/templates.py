@@ -105,7 +105,8 @@ import pytest
 from catalog_server.cli.conformance.serving import serving
 
 ROOT = Path(__file__).parent.parent
-LIST = "/api/${name}_catalog/v1alpha1/$plural"
+NAME, KIND = "$name", "$kind"
+LIST = f"/api/{NAME}_catalog/v1alpha1/$plural"
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_samples_are_served(url: str) -> None:
 
 
 def test_catalog_api_is_kept(url: str) -> None:
-    status, report = run("conformance", "--server", url, "--plugin", "$name", "--expect-kind", "$kind", "--writes")
+    status, report = run("conformance", "--server", url, "--plugin", NAME, "--expect-kind", KIND, "--writes")
     assert status == 0, report
 
 
