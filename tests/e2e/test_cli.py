@@ -20,7 +20,7 @@ from catalog_server.cli.client.session import Flags, Session
 from catalog_server.cli.client.tree import root
 from tests.client import COMMAND, Client, Done
 from tests.e2e.test_ninth_plugin import DATA, MODULE, install
-from tests.server import ROOT, RunningServer, running
+from tests.server import ROOT, SAMPLE, RunningServer, running
 
 NEW = """\
 plugin: skills
@@ -123,6 +123,23 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         client = Client(home, server.url, [*flags, "--role", "operator", "--user", "olivia"])
         session = Session(Flags(server=server.url, namespace="default", no_cache=True))
         yield World(server, client, session)
+
+
+@pytest.fixture(autouse=True)
+def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests share a server, in any order: sources that one has added are gone before the next."""
+    yield
+    if "world" not in request.fixturenames:
+        return
+    server = request.getfixturevalue("world").server
+    headers = {"X-User-Role": "operator", "X-Namespace": "default"}
+    sections = yaml.safe_load(SAMPLE.read_text())["catalogs"].values()
+    known = {source["id"] for section in sections for source in section["sources"]}
+    for plugin in server.get("/api/plugins", headers=headers).json()["plugins"]:
+        url = f"{server.url}{plugin['basePath']}/management/sources"
+        for source in server.client.get(url, headers=headers).json()["sources"]:
+            if source["id"] not in known:
+                assert server.client.delete(f"{url}/{source['id']}", headers=headers).status_code == 200
 
 
 def dynamic_words(world: World, words: str) -> str | None:
