@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from catalog_server.errors import Invalid
 from catalog_server.schema.decode import Record, decode_entity
@@ -41,9 +42,12 @@ class Problem:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """One accepted item. `record` is None where the store holds the same content already."""
+class Loaded(NamedTuple):
+    """One accepted item. `record` is None where the store holds the same content already.
+
+    A tuple, because a source has thousands, which come from another process: of frozen dataclasses each would be put
+    together by Python, while readers wait for the interpreter.
+    """
 
     name: str
     content_hash: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -26,8 +26,11 @@ from catalog_server.scope import Scope
 _CHUNK = 500
 
 
-@dataclass(frozen=True, slots=True)
-class StoredItem:
+# Row by row SQLAlchemy would work longer, and all rows at once in one go: either way readers wait for the interpreter.
+_ROWS_AT_ONCE: Final = 250
+
+
+class StoredItem(NamedTuple):
     """What the diff needs to know of a stored entity."""
 
     id: int
@@ -112,7 +115,21 @@ def read_source(connection: Connection, scope: Scope, plugin: str, kind: str, so
             *_own(entities, scope, plugin), entities.c.kind == kind, entities.c.source_id == source_id
         )
     )
-    return {name: StoredItem(*rest) for name, *rest in found}
+    return {
+        name: StoredItem(row_id, digest, created)
+        for rows in found.partitions(_ROWS_AT_ONCE)
+        for name, row_id, digest, created in rows
+    }
+
+
+def read_hashes(connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str) -> dict[str, str]:
+    """The names of the stored entities of one source, and the hashes of their contents."""
+    found = connection.execute(
+        select(entities.c.name, entities.c.content_hash).where(
+            *_own(entities, scope, plugin), entities.c.kind == kind, entities.c.source_id == source_id
+        )
+    )
+    return {name: digest for rows in found.partitions(_ROWS_AT_ONCE) for name, digest in rows}
 
 
 def read_feeds(connection: Connection) -> dict[tuple[str, str], FeedState]:

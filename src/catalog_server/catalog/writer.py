@@ -67,8 +67,7 @@ class Writer:
     def read_known(self, key: SourceKey) -> dict[str, str]:
         """Name -> content hash of what the store holds of a source."""
         with reading(self._engine) as connection:
-            found = sql.read_source(connection, key.scope, key.plugin, key.kind, key.source_id)
-        return {name: item.content_hash for name, item in found.items()}
+            return sql.read_hashes(connection, key.scope, key.plugin, key.kind, key.source_id)
 
     def replace_source(
         self, key: SourceKey, batch: Batch, status: SourceStatus, origin: Origin = _UNKNOWN_ORIGIN
