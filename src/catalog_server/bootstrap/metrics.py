@@ -70,7 +70,7 @@ def _family(metric: MetricType, found: Values | Durations) -> Metric:
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     family = kind(metric.name, metric.help, labels=metric.labels)
     for labels, value in sorted(found.items()):
-        family.add_metric(labels, value)
+        family.add_metric(list(map(str, labels)), value)
     return family
 
 
@@ -78,7 +78,9 @@ def _histogram(metric: MetricType, found: Durations) -> Metric:
     family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
     bounds = [*map(str, found.bounds), "+Inf"]
     for labels, series in sorted(found.read().items()):
-        family.add_metric(labels, list(zip(bounds, accumulate(series.counts), strict=True)), series.total_seconds)
+        family.add_metric(
+            list(map(str, labels)), list(zip(bounds, accumulate(series.counts), strict=True)), series.total_seconds
+        )
     return family
 
 
@@ -217,14 +219,14 @@ METRICS: Final = (
         "Reads by what the caches of answers did for them. Cache: answers or discovery; result: hit, miss or"
         " not_modified.",
         ("cache", "result"),
-        lambda parts: parts.measurements.cache.read(),
+        lambda parts: dict(parts.measurements.cache),
     ),
     MetricType(
         "catalog_authz_decisions_total",
         "counter",
         "Requests by what was decided about them: allowed, denied or undecided.",
         ("result",),
-        lambda parts: parts.measurements.decisions.read(),
+        lambda parts: dict(parts.measurements.decisions),
     ),
     MetricType(
         "catalog_authz_reviews_total",

@@ -19,7 +19,7 @@ from catalog_server.jobs.job import Job, JobResult
 from catalog_server.jobs.worker import Run
 from catalog_server.settings import Settings
 from catalog_server.telemetry import traces
-from catalog_server.telemetry.traces import Finished, Tracer
+from catalog_server.telemetry.traces import Finished, Span, Trace, Tracer
 
 if TYPE_CHECKING:
     from catalog_server.bootstrap.metrics import Parts
@@ -72,17 +72,17 @@ def traced(run: Run, tracer: Tracer) -> Run:
     """Each attempt of a job as the first span of a trace, to which what it fetches belongs."""
 
     def work(job: Job, context: JobContext) -> JobResult:
-        span, started = tracer.begin(), time.time()
-        traces.current.set(span)  # the thread ends with the job
+        trace, started = Trace(tracer), time.time()
+        traces.current.set(trace)  # the thread ends with the job
         result = run(job, context)
-        if tracer.wants(span):
-            tracer.finish(_finished(job, result, span, started))
+        if tracer.wants(trace.span):
+            tracer.finish(_finished(job, result, trace.span, started))
         return result
 
     return work
 
 
-def _finished(job: Job, result: JobResult, span: traces.Span, started: float) -> Finished:
+def _finished(job: Job, result: JobResult, span: Span, started: float) -> Finished:
     attributes: dict[str, str | int] = {
         "catalog.job_id": job.id,
         "catalog.namespace": job.namespace,

@@ -29,10 +29,12 @@ from catalog_server.http.services import Services
 from catalog_server.telemetry import traces
 from catalog_server.telemetry.access_log import AccessLine, AccessLog, Clock
 from catalog_server.telemetry.measurements import Measurements
-from catalog_server.telemetry.traces import Finished, Tracer
+from catalog_server.telemetry.traces import Finished, Trace, Tracer
 
 _MAX_ID_LENGTH = 128
 _METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
+_OTHER = "_OTHER"
+"""For counting, as OpenTelemetry has it: of methods there are only so many."""
 _NO_OPERATION = Operation("", "")
 _NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
 _PROBE_HEADERS: tuple[Header, ...] = ((b"cache-control", b"no-store"), _NO_SNIFF)
@@ -89,32 +91,31 @@ class App:
         if asgi["type"] != "http":
             await _refuse(asgi, receive, send)
             return
+        started = time.perf_counter()
+        request = Request(asgi, receive)
+        request.id = self._request_id(request)
+        parent = request.header(b"traceparent")
+        request.trace = Trace(self._tracer, parent, None if parent is None else request.header(b"tracestate"))
+        traces.current.set(request.trace)
         self._measurements.active_requests += 1
         try:
-            await self._serve(Request(asgi, receive), asgi["scheme"], send)
+            methods = self.router.match(request)
+            route = methods.get("GET" if request.method == "HEAD" else request.method)
+            request.route = route or _stand_in(request, methods)
+            if request.route.is_probe:
+                response, common = await _probe(request), _PROBE_HEADERS
+            else:
+                common = _COMMON_HEADERS
+                response = await self._handler(request)
+                if takes_gzip(request):
+                    response = response.gzipped()
+            # Not in a function of its own: each `await` of one costs every request.
+            headers = [*response.headers, *common, (b"x-request-id", request.id.encode())]
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else response.body})
         finally:
             self._measurements.active_requests -= 1
-
-    async def _serve(self, request: Request, scheme: str, send: Send) -> None:
-        started = time.perf_counter()
-        request.id = self._request_id(request)
-        request.span = span = self._tracer.follow(request.header(b"traceparent"), request.header(b"tracestate"))
-        traces.current.set(span)
-        methods = self.router.match(request)
-        route = methods.get("GET" if request.method == "HEAD" else request.method)
-        request.route = route or _stand_in(request, methods)
-        if request.route.is_probe:
-            response, common = await _probe(request), _PROBE_HEADERS
-        else:
-            common = _COMMON_HEADERS
-            response = await self._handler(request)
-            if takes_gzip(request):
-                response = response.gzipped()
-        # Not in a function of its own: each `await` of one costs every request.
-        headers = [*response.headers, *common, (b"x-request-id", request.id.encode())]
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else response.body})
-        self._record(request, response, scheme, time.perf_counter() - started)
+        self._record(request, response, asgi["scheme"], time.perf_counter() - started)
 
     def _request_id(self, request: Request) -> str:
         given = request.header(b"x-request-id")
@@ -127,7 +128,8 @@ class App:
         """Count it, and show it: but not probes, of which there are many and nobody asks for one."""
         route = request.route
         template = route.template if route is not None else ""
-        self._measurements.requests.add((_method(request.method), template, str(response.status), scheme), seconds)
+        method = request.method if request.method in _METHODS else _OTHER
+        self._measurements.requests.add((method, template, response.status, scheme), seconds)
         if route is not None and route.is_probe:
             return
         path = b"%b?%b" % (request.raw_path, request.raw_query) if request.raw_query else request.raw_path
@@ -144,20 +146,15 @@ class App:
             request.scope.namespace,
             request.principal.user,
             request.id,
-            request.span.trace_id,
+            request.trace.shown_id,
         )
         self._access_log.add(line, _call_later)
-        if self._tracer.wants(request.span):
+        if self._tracer.is_on and self._tracer.wants(request.trace.span):
             self._tracer.finish(_finished(request, response, scheme, now - seconds, now))
 
 
-def _method(given: str) -> str:
-    """For counting: there are only so many; the convention of OpenTelemetry has a name for all others."""
-    return given if given in _METHODS else "_OTHER"
-
-
 def _finished(request: Request, response: Response, scheme: str, started: float, ended: float) -> Finished:
-    route, method = request.route, _method(request.method)
+    route, method = request.route, request.method if request.method in _METHODS else _OTHER
     template = route.template if route is not None else ""
     attributes: dict[str, str | int] = {
         "http.request.method": method,
@@ -170,7 +167,7 @@ def _finished(request: Request, response: Response, scheme: str, started: float,
     if template:
         attributes["http.route"] = template
     name = f"{method} {template}" if template else method
-    return Finished(request.span, name, "server", started, ended, attributes, response.status >= 500)
+    return Finished(request.trace.span, name, "server", started, ended, attributes, response.status >= 500)
 
 
 async def _dispatch(request: Request) -> Response:

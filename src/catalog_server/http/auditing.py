@@ -129,7 +129,7 @@ def _metadata(request: Request, entry: Entry, status: int) -> dict[str, Any]:
         "method": request.method,
         "path": request.raw_path.decode("ascii", "backslashreplace")[:_MAX_PATH],
         "duration": f"{(time.monotonic_ns() - entry.started_ns) // 1_000_000}ms",
-        "traceId": request.span.trace_id,
+        "traceId": request.trace.span.trace_id,
         "groups": list(request.principal.groups[:_MAX_GROUPS]),
         **({"clientAddress": request.peer} if request.peer else {}),
         **entry.details,

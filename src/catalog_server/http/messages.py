@@ -17,7 +17,7 @@ import msgspec
 from catalog_server.access.principal import ANONYMOUS, Principal
 from catalog_server.errors import Invalid, TooLarge
 from catalog_server.scope import DEFAULT_SCOPE, Scope
-from catalog_server.telemetry.traces import NO_SPAN, Span
+from catalog_server.telemetry.traces import NO_TRACE, Trace
 
 if TYPE_CHECKING:
     from catalog_server.http.auditing import Entry
@@ -54,7 +54,7 @@ class Request:
         "receive",
         "route",
         "scope",
-        "span",
+        "trace",
     )
 
     def __init__(self, asgi: Mapping[str, Any], receive: Receive) -> None:
@@ -75,8 +75,7 @@ class Request:
         self.principal: Principal = ANONYMOUS
         """Who asks. Set by the identity middleware."""
         self.route: Route | None = None
-        self.span: Span = NO_SPAN
-        """Our part of the trace that the request belongs to."""
+        self.trace: Trace = NO_TRACE
         self.params: dict[str, str] = {}
         """Values of the route's placeholders."""
         self.entry: Entry | None = None

@@ -15,7 +15,7 @@ _FLUSH_SECONDS = 0.1
 _FLUSH_LINES = 256
 
 
-class AccessLine(msgspec.Struct):
+class AccessLine(msgspec.Struct, omit_defaults=True):
     """One request."""
 
     timestamp: str
@@ -29,7 +29,8 @@ class AccessLine(msgspec.Struct):
     namespace: str
     user: str
     request_id: str
-    trace_id: str
+    trace_id: str = ""
+    """Empty, and left out: nobody else knows of the trace."""
 
 
 class AccessLog:
@@ -67,7 +68,7 @@ class AccessLog:
 def _text(line: AccessLine) -> str:
     shown = (
         f"{line.timestamp} {line.method} {line.path} {line.status} {line.duration_ms:.1f}ms {line.bytes}B"
-        f" ns={line.namespace} user={line.user} id={line.request_id} trace={line.trace_id}"
+        f" ns={line.namespace} user={line.user} id={line.request_id}{line.trace_id and f' trace={line.trace_id}'}"
     )
     return f"{printable(shown)}\n"
 

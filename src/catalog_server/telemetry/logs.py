@@ -83,9 +83,9 @@ def printable(text: str) -> str:
 
 def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """What is told during a request or a job belongs to its trace."""
-    span = traces.current.get()
-    if span is not None:
-        event["trace_id"] = span.trace_id
+    trace = traces.current.get()
+    if trace is not None:
+        event["trace_id"] = trace.span.trace_id
     return event
 
 

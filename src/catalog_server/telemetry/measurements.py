@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -16,7 +17,7 @@ REQUEST_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 
 REFRESH_BOUNDS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds: from a small file to a hub that is slow."""
 
-Labels = tuple[str, ...]
+Labels = tuple[str | int, ...]
 """Values, in the order of the metric's label names. Only what has few values by construction may be one."""
 
 
@@ -57,7 +58,7 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: dict[Labels, int] = {}
 
-    def add(self, *labels: str) -> None:
+    def add(self, *labels: str | int) -> None:
         with self._lock:
             self._counts[labels] = self._counts.get(labels, 0) + 1
 
@@ -72,10 +73,10 @@ class Measurements:
 
     requests: Durations = field(default_factory=lambda: Durations(REQUEST_BOUNDS))
     """(method, route, status code, scheme)"""
-    cache: Tally = field(default_factory=Tally)
-    """(cache, result)"""
-    decisions: Tally = field(default_factory=Tally)
-    """(result)"""
+    cache: Counter[Labels] = field(default_factory=Counter)
+    """(cache, result). Written by the event loop only, and for each read: so without a lock, or a call."""
+    decisions: Counter[Labels] = field(default_factory=Counter)
+    """(result). Written by the event loop only."""
     reviews: Tally = field(default_factory=Tally)
     """(result)"""
     refreshes: Durations = field(default_factory=lambda: Durations(REFRESH_BOUNDS))

@@ -1,6 +1,6 @@
 """W3C Trace Context: which trace a request belongs to, for logs, audit events and the requests that we make ourselves.
 
-`current` holds the span of the work at hand; threads that do a part of it must be given its context.
+`current` holds the place in a trace of the work at hand; threads that do a part of it must be given its context.
 Not for: sending spans anywhere (otlp.py).
 """
 
@@ -34,12 +34,6 @@ class Span(NamedTuple):
         """For a request that belongs to this work."""
         headers = {"traceparent": f"00-{self.trace_id}-{self.span_id}-{'01' if self.is_sampled else '00'}"}
         return {**headers, "tracestate": self.state} if self.state else headers
-
-
-NO_SPAN: Final = Span("", "")
-"""Before there is one."""
-
-current: Final[ContextVar[Span | None]] = ContextVar("current", default=None)
 
 
 def _follow(parent: str, state: str | None) -> Span | None:
@@ -81,6 +75,7 @@ class Tracer:
         """`share` of the traces that begin here are sampled, from 0 to 1; whoever calls us has decided for theirs."""
         self._send = send
         self._share = share
+        self.is_on = send is not None
 
     def follow(self, parent: str | None, state: str | None) -> Span:
         """The span of a request with these headers `traceparent` and `tracestate`."""
@@ -93,7 +88,7 @@ class Tracer:
 
     def wants(self, span: Span) -> bool:
         """Whether it is worth to tell of the end of this span."""
-        return span.is_sampled and self._send is not None
+        return self.is_on and span.is_sampled
 
     def finish(self, finished: Finished) -> None:
         if self._send is not None:
@@ -104,7 +99,37 @@ def _span_id() -> str:
     return f"{getrandbits(64) or 1:016x}"
 
 
+class Trace:
+    """The place of one piece of work in a trace. Its span is made when somebody asks: most reads need none."""
+
+    __slots__ = ("_parent", "_span", "_state", "_tracer")
+
+    def __init__(self, tracer: Tracer, parent: str | None = None, state: str | None = None) -> None:
+        """`parent` and `state` are the headers `traceparent` and `tracestate` of a request."""
+        self._tracer = tracer
+        self._parent = parent
+        self._state = state
+        self._span: Span | None = None
+
+    @property
+    def span(self) -> Span:
+        if self._span is None:
+            self._span = self._tracer.follow(self._parent, self._state)
+        return self._span
+
+    @property
+    def shown_id(self) -> str:
+        """The trace id, where anybody else knows it or may come to know it; else empty."""
+        is_known = self._span is not None or self._parent is not None or self._tracer.is_on
+        return self.span.trace_id if is_known else ""
+
+
+NO_TRACE: Final = Trace(Tracer())
+"""Before there is one."""
+current: Final[ContextVar[Trace | None]] = ContextVar("current", default=None)
+
+
 def headers() -> dict[str, str]:
     """For a request that we make now; none where it belongs to nothing."""
-    span = current.get()
-    return {} if span is None else span.headers
+    trace = current.get()
+    return {} if trace is None else trace.span.headers

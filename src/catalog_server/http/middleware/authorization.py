@@ -6,7 +6,9 @@ the body has been read yet.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable
+from typing import Final
 
 from catalog_server.access.authorizers import Authorizer
 from catalog_server.access.decisions import Answer, Undecided
@@ -14,10 +16,12 @@ from catalog_server.access.permissions import Permission
 from catalog_server.http.decisions import decision
 from catalog_server.http.messages import Handler, Middleware, Request, Response
 from catalog_server.http.problems import NotAllowed
-from catalog_server.telemetry.measurements import Tally
+from catalog_server.telemetry.measurements import Labels
+
+_ALLOWED: Final[Labels] = ("allowed",)
 
 
-def authorization(authorizer: Authorizer, decisions: Tally) -> Middleware:
+def authorization(authorizer: Authorizer, decisions: Counter[Labels]) -> Middleware:
     """Middleware: 403 for who may not do this, 401 for nobody where it takes a user, 503 when nobody can tell.
 
     `decisions` counts (result).
@@ -31,7 +35,7 @@ def authorization(authorizer: Authorizer, decisions: Tally) -> Middleware:
                 return following(request)
             answer = authorizer.decide(request.principal, needed, request.scope)
             if answer is True:
-                decisions.add("allowed")
+                decisions[_ALLOWED] += 1
                 return following(request)
             return after(answer, needed, request)
 
@@ -39,9 +43,9 @@ def authorization(authorizer: Authorizer, decisions: Tally) -> Middleware:
             try:
                 is_allowed = await decision(answer)
             except Undecided:
-                decisions.add("undecided")
+                decisions["undecided",] += 1
                 raise
-            decisions.add("allowed" if is_allowed else "denied")
+            decisions["allowed" if is_allowed else "denied",] += 1
             if not is_allowed:
                 raise NotAllowed(authorizer.denial(needed, request.scope))
             return await following(request)

@@ -7,16 +7,17 @@ A route with a cache of its own looks at no query parameter, so that none, known
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 
 from catalog_server.http.answer_cache import AnswerCache, Key
 from catalog_server.http.messages import Handler, Header, Middleware, Request, Response
 from catalog_server.http.router import Route
-from catalog_server.telemetry.measurements import Tally
+from catalog_server.telemetry.measurements import Labels
 
 
-def conditional_reads(cache_bytes: int, asked: Tally) -> Middleware:
+def conditional_reads(cache_bytes: int, asked: Counter[Labels]) -> Middleware:
     """Middleware: ETag, 304 and the caches; of `cache_bytes` 0 there is none that routes share.
 
     `asked` counts (cache, result).
@@ -26,7 +27,7 @@ def conditional_reads(cache_bytes: int, asked: Tally) -> Middleware:
 
 
 class _ConditionalReads:
-    def __init__(self, following: Handler, shared: AnswerCache, asked: Tally) -> None:
+    def __init__(self, following: Handler, shared: AnswerCache, asked: Counter[Labels]) -> None:
         self._following = following
         self._shared = shared
         self._asked = asked
@@ -50,9 +51,9 @@ class _ConditionalReads:
         name = "discovery" if cache is route.cache else "answers"
         wanted = request.header(b"if-none-match")
         if wanted is not None and _matches(wanted, etag):
-            self._asked.add(name, "not_modified")
+            self._asked[name, "not_modified"] += 1
             return _not_modified(etag, cache.hit)
-        self._asked.add(name, "miss" if entry is None else "hit")
+        self._asked[name, "miss" if entry is None else "hit"] += 1
         if entry is not None:
             # `*` asks whether there is anything: it must not hide a 404, so it is looked at last.
             return entry.response if wanted != "*" else _not_modified(etag, cache.hit)
