@@ -61,3 +61,13 @@ def test_a_text_line_names_user_tenant_request_and_trace() -> None:
     log.add(line("/a"), lambda *_: None)
     log.flush()
     assert stream.getvalue().endswith(" GET /a 200 1.5ms 7B ns=default user=ann id=id-1 trace=ab12\n")
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_a_trace_that_nobody_knows_of_is_left_out(is_json: bool) -> None:
+    stream = io.StringIO()
+    log = AccessLog(is_json, stream)
+    given = AccessLine("2026-01-01T00:00:00.000Z", "request", "GET", "/", "/", 200, 1.5, 7, "a", "ann", "1")
+    log.add(given, lambda *_: None)
+    log.flush()
+    assert "trace" not in stream.getvalue()

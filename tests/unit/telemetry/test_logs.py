@@ -12,7 +12,7 @@ import structlog
 
 from catalog_server.telemetry import traces
 from catalog_server.telemetry.logs import LogFormat, set_up_logging
-from catalog_server.telemetry.traces import Tracer
+from catalog_server.telemetry.traces import Trace, Tracer
 
 FORGED = "2026-11-26T07:40:51.000000Z [info     ] ready"
 BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
@@ -70,11 +70,11 @@ def test_a_traceback_when_its_error_is_hostile_then_no_line_of_it_looks_like_our
 def test_a_line_in_a_trace_names_it() -> None:
     stream = io.StringIO()
     set_up_logging("json", "INFO", stream)
-    span = Tracer().begin()
-    token = traces.current.set(span)
+    trace = Trace(Tracer())
+    token = traces.current.set(trace)
     structlog.get_logger().info("inside")
     traces.current.reset(token)
     structlog.get_logger().info("outside")
     inside, outside = (json.loads(line) for line in stream.getvalue().splitlines())
-    assert inside["trace_id"] == span.trace_id
+    assert inside["trace_id"] == trace.span.trace_id
     assert "trace_id" not in outside

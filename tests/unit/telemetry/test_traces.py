@@ -7,7 +7,7 @@ import re
 import pytest
 
 from catalog_server.telemetry import traces
-from catalog_server.telemetry.traces import Finished, Span, Tracer
+from catalog_server.telemetry.traces import Finished, Trace, Tracer
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 VALID = f"00-{TRACE}-{PARENT}-01"
@@ -81,8 +81,20 @@ def test_a_share_of_the_traces_that_begin_here_is_sampled(share: float, is_sampl
 
 def test_what_we_ask_of_others_belongs_to_the_work_at_hand() -> None:
     assert traces.headers() == {}
-    token = traces.current.set(Span(TRACE, PARENT))
+    trace = Trace(Tracer(), VALID, "vendor=1")
+    token = traces.current.set(trace)
     try:
-        assert traces.headers() == {"traceparent": f"00-{TRACE}-{PARENT}-00"}
+        assert traces.headers() == trace.span.headers
+        assert traces.headers()["traceparent"].startswith(f"00-{TRACE}-")
     finally:
         traces.current.reset(token)
+
+
+def test_a_trace_that_nobody_else_knows_of_is_not_shown() -> None:
+    """Until something is asked of others, or told of it: from then on its id is of use."""
+    trace = Trace(Tracer())
+    assert trace.shown_id == ""
+    assert trace.span is trace.span
+    assert trace.shown_id == trace.span.trace_id
+    assert Trace(Tracer(), VALID).shown_id == TRACE
+    assert re.fullmatch("[0-9a-f]{32}", Trace(Tracer(lambda _: None)).shown_id)
