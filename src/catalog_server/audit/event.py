@@ -71,10 +71,11 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Some events, newest first. `next` is None on the last page."""
+    """Some events, newest first. `next` is None on the last page; `total_size` counts all pages, None: not counted."""
 
     events: tuple[Event, ...]
     next: Cursor | None
+    total_size: int | None
 
 
 def event_document(event: Event) -> dict[str, Any]:

@@ -145,23 +145,23 @@ class Trail:
         raise NotFound(f'audit event "{event_id[:80]}" not found')
 
     def list_events(
-        self, scope: Scope, wanted: EventFilter, *, page_size: int, after: Cursor | None = None
+        self,
+        scope: Scope,
+        wanted: EventFilter,
+        *,
+        page_size: int,
+        after: Cursor | None = None,
+        is_counted: bool = False,
     ) -> EventPage:
-        """One page, newest first. Raises Unavailable."""
+        """One page, newest first; if wished with the size of all pages, of the same moment. Raises Unavailable."""
         if not _is_possible(wanted) or (after is not None and not _is_id(after.event_id)):
-            return EventPage((), None)
+            return EventPage((), None, 0)
         with reading(self._engine) as connection:
             found = sql.list_events(connection, scope, wanted, after=after, limit=page_size + 1)
+            total = sql.count_events(connection, scope, wanted) if is_counted else None
         events = found[:page_size]
         is_last = len(found) <= page_size
-        return EventPage(events, None if is_last else Cursor(events[-1].created_at, events[-1].id))
-
-    def count(self, scope: Scope, wanted: EventFilter) -> int:
-        """How many events of all pages. Raises Unavailable."""
-        if not _is_possible(wanted):
-            return 0
-        with reading(self._engine) as connection:
-            return sql.count_events(connection, scope, wanted)
+        return EventPage(events, None if is_last else Cursor(events[-1].created_at, events[-1].id), total)
 
 
 def _encode(event: Event) -> bytes:

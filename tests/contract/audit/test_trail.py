@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy.event
 from sqlalchemy import insert
 
 from catalog_server.audit.event import Cursor, Event, EventFilter
@@ -16,6 +17,7 @@ from catalog_server.audit.trail import ENDED_EARLY, Trail
 from catalog_server.db.engine import Engine, writing
 from catalog_server.db.tables import audit_events
 from catalog_server.errors import NotFound, Unavailable
+from catalog_server.scope import Scope
 from catalog_server.settings import Audit
 from tests.contract.audit.trails import NOW, TEAM_A, TEAM_B, build_trail, event
 from tests.contract.jobs.queues import open_test_engine
@@ -26,6 +28,10 @@ DAY_MS = 86_400_000
 
 def listed(trail: Trail, wanted: EventFilter = ALL) -> tuple[Event, ...]:
     return trail.list_events(TEAM_A, wanted, page_size=100).events
+
+
+def counted(trail: Trail, scope: Scope, wanted: EventFilter) -> int | None:
+    return trail.list_events(scope, wanted, page_size=1, is_counted=True).total_size
 
 
 FULL = event(
@@ -87,7 +93,7 @@ def test_of_another_namespace_nothing_is_seen(trail: Trail) -> None:
     trail.write(mine)
     trail.write(theirs)
     assert listed(trail) == (mine,)
-    assert trail.count(TEAM_A, ALL) == 1
+    assert counted(trail, TEAM_A, ALL) == 1
     with pytest.raises(NotFound):
         trail.get(TEAM_A, theirs.id)
     assert trail.get(TEAM_B, theirs.id) == theirs
@@ -124,7 +130,7 @@ def test_a_filter_finds_what_it_names_and_nothing_else(
     for each in (*others, one):
         trail.write(each)
     assert listed(trail, EventFilter(**wanted)) == (one,)
-    assert trail.count(TEAM_A, EventFilter(**wanted)) == 1
+    assert counted(trail, TEAM_A, EventFilter(**wanted)) == 1
 
 
 @pytest.mark.parametrize(
@@ -134,7 +140,7 @@ def test_a_filter_finds_what_it_names_and_nothing_else(
 def test_a_filter_that_nothing_can_match_finds_nothing(trail: Trail, name: str, value: str) -> None:
     trail.write(FULL)
     assert listed(trail, EventFilter(**{name: value})) == ()
-    assert trail.count(TEAM_A, EventFilter(**{name: value})) == 0
+    assert counted(trail, TEAM_A, EventFilter(**{name: value})) == 0
 
 
 def test_pages_neither_skip_nor_repeat_events_of_one_moment(trail: Trail) -> None:
@@ -155,6 +161,21 @@ def test_pages_neither_skip_nor_repeat_events_of_one_moment(trail: Trail) -> Non
     assert set(found) == written
 
 
+def test_the_size_is_that_of_the_moment_of_the_page(engine: Engine, trail: Trail) -> None:
+    """An event that comes between the two questions is in neither answer."""
+    came: list[Event] = []
+
+    def write_another(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if statement.startswith("SELECT") and not came:
+            came.append(event())
+            trail.write(came[0])
+
+    sqlalchemy.event.listen(engine, "after_cursor_execute", write_another)
+    page = trail.list_events(TEAM_A, ALL, page_size=5, is_counted=True)
+    assert (page.events, page.total_size) == ((), 0)
+    assert listed(trail) == tuple(came)
+
+
 def test_retention_forgets_what_is_older_in_batches_and_nothing_else(engine: Engine, trail: Trail) -> None:
     template = {
         **{"correlation_id": "c", "event_type": "job", "actor": "a", "action": "refresh", "outcome": "success"},
@@ -168,7 +189,7 @@ def test_retention_forgets_what_is_older_in_batches_and_nothing_else(engine: Eng
     assert trail.prune() == 1100
     assert trail.prune() == 0
     assert listed(trail) == (kept,)
-    assert trail.count(TEAM_B, ALL) == 0
+    assert counted(trail, TEAM_B, ALL) == 0
 
 
 # --- the spool

@@ -79,18 +79,18 @@ def audit_routes(services: Services) -> list[Route]:
 
 
 def _list_events(trail: Trail, request: Request) -> Response:
-    wanted = _filter(request)
-    page, token = _page(trail, request, wanted, parse_lenient_size(request, _SIZE, _MAX_SIZE))
+    size = parse_lenient_size(request, _SIZE, _MAX_SIZE)
+    page, token = _page(trail, request, size, is_counted=True)
     document = {
         "events": [event_document(event) for event in page.events],
         "nextPageToken": token,
-        "totalSize": 0 if wanted is None else trail.count(request.scope, wanted),
+        "totalSize": page.total_size,
     }
     return json_response(document)
 
 
 def _export_events(trail: Trail, request: Request) -> Response:
-    page, token = _page(trail, request, _filter(request), _EXPORT_SIZE)
+    page, token = _page(trail, request, _EXPORT_SIZE, is_counted=False)
     lines = msgspec.json.Encoder().encode_lines([event_document(event) for event in page.events])
     headers = (_link(request, token),) if token else ()
     # As in the log: nothing that a client has sent is a line end for whoever reads this, or steers a terminal.
@@ -126,13 +126,14 @@ def _filter(request: Request) -> EventFilter | None:
     return wanted if request.first("namespace") in ("", request.scope.namespace) else None
 
 
-def _page(trail: Trail, request: Request, wanted: EventFilter | None, size: int) -> tuple[EventPage, str]:
+def _page(trail: Trail, request: Request, size: int, *, is_counted: bool) -> tuple[EventPage, str]:
     """A page and the token of the next one. Raises Invalid for a token of another list."""
+    wanted = _filter(request)
     bound = binding_of(request.scope.namespace, EVENTS, *map(str, astuple(wanted) if wanted is not None else ()))
     after = _cursor(request, bound)
     if wanted is None:
-        return EventPage((), None), ""
-    page = trail.list_events(request.scope, wanted, page_size=size, after=after)
+        return EventPage((), None, 0), ""
+    page = trail.list_events(request.scope, wanted, page_size=size, after=after, is_counted=is_counted)
     token = "" if page.next is None else encode_token(page.next.created_at, page.next.event_id, bound)
     return page, token
 
