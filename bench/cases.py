@@ -15,7 +15,7 @@ from bench.report import Case, progress
 from bench.stores import Files, Store
 from bench.wrk import Get, Load, Measured
 
-_PAGES: Final = 50
+_PAGES: Final = 200
 _CACHED_FILTERS: Final = 60
 """Few enough that their answers fit into the default response cache."""
 _SAMPLE: Final = 40
@@ -40,7 +40,7 @@ class Effort:
     seconds: int
 
 
-NAMES: Final = ("get", "list", "filter", "q", "cached", "304")
+NAMES: Final = ("get", "list", "ordered", "filter", "q", "cached", "304")
 CACHED: Final = ("cached", "304")
 """Cases that need the response cache on; all others are measured without it."""
 
@@ -51,7 +51,9 @@ def build_ask(name: str, process: Process, files: Files) -> Ask:
     if name == "get":
         return Ask(name, _gets(queries.name_paths(files.size)), target=0.40)
     if name == "list":
-        return Ask(name, _gets(_walk_pages(process)), target=0.30)
+        return Ask(name, _gets(_walk_pages(process, "")), target=0.30)
+    if name == "ordered":  # pages of which the documents lie far from each other
+        return Ask(name, _gets(_walk_pages(process, *queries.ORDERS)))
     if name == "filter":
         return Ask(name, _gets(filters), target=0.12)
     if name == "q":  # one connection: how long one client waits, not how many wait for each other
@@ -67,12 +69,12 @@ def _gets(paths: list[str]) -> list[Get]:
     return [Get(path) for path in paths]
 
 
-def _walk_pages(process: Process) -> list[str]:
-    """The first pages of the list in each order, by their page tokens."""
+def _walk_pages(process: Process, *orders: str) -> list[str]:
+    """The first pages of the list in each order, by their page tokens; as many for one order as for many."""
     found = []
-    for order in queries.ORDERS:
-        first = path = f"{LIST}?pageSize={PAGE_SIZE}&orderBy={order}"
-        for _ in range(_PAGES):
+    for order in orders:
+        first = path = f"{LIST}?pageSize={PAGE_SIZE}{order and f'&orderBy={order}'}"
+        for _ in range(_PAGES // len(orders)):
             found.append(path)
             token = process.get_json(path).get("nextPageToken")
             if not token:

@@ -79,7 +79,7 @@ def run_merged(reader: Reader, plan: MergedPlan) -> MergedPage:
         total += page.total
         if is_shown:
             parts.append((plugin, page))
-            room -= len(page.documents)
+            room -= len(page)
             if page.next_token:
                 token = encode_token(plugin.name, page.next_token, plan.binding)
         elif number > plan.start and room == 0 and not token and page.total:

@@ -13,10 +13,12 @@ import msgspec
 from pyroaring import BitMap
 
 from catalog_server.catalog.follower import Indexes
+from catalog_server.catalog.index.documents import Documents
 from catalog_server.catalog.index.evaluate import evaluate, evaluate_children, match_words, reads_documents
 from catalog_server.catalog.index.index import Checked, Index
 from catalog_server.catalog.index.layout import SOURCE, search_words
 from catalog_server.catalog.index.names import TableNames
+from catalog_server.catalog.index.numbers import Positions
 from catalog_server.catalog.index.ordering import Place
 from catalog_server.catalog.index.table import OrderRef, Table
 from catalog_server.catalog.named_queries import NamedQuery, check_named_query
@@ -50,11 +52,25 @@ class ListQuery(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page. `documents` are finished JSON; `next_token` is empty on the last page."""
+    """One page: the documents at some positions. `next_token` is empty on the last page."""
 
-    documents: list[memoryview]
+    held: Documents
+    positions: Positions
     total: int
     next_token: str
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def documents(self) -> list[bytes]:
+        """Finished JSON, each by itself."""
+        return list(map(self.held.__getitem__, self.positions.tolist()))
+
+    @property
+    def joined(self) -> list[memoryview]:
+        """The same with commas between them, in parts to be joined; not copied."""
+        return self.held.joined(self.positions)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -126,8 +142,8 @@ class Reader:
         total = len(plan.table) if hits is None else len(hits)
         found = plan.order.get().page(hits, query.descending, plan.after, query.page_size + 1)
         shown = found[: query.page_size]
-        token = _next_token(plan, shown[-1]) if len(found) > query.page_size else ""
-        return Page(plan.table.documents.many(shown), total, token)
+        token = _next_token(plan, int(shown[-1])) if len(found) > query.page_size else ""
+        return Page(plan.table.documents, shown, total, token)
 
     def get(self, scope: Scope, plugin: Plugin, name: str, source_id: str | None = None) -> bytes:
         """The JSON of one entity.

@@ -14,6 +14,8 @@ from pyroaring import BitMap
 from catalog_server.catalog.index.terms import EMPTY, to_bitmap
 from catalog_server.query.nodes import Operator
 
+Positions = npt.NDArray[np.uint32]
+
 # Beyond this, neighbouring whole numbers share a float; the caller then has to look at the values themselves.
 _EXACT_LIMIT = float(2**53)
 
@@ -140,6 +142,6 @@ class Numbers:
         return Numbers(keys, positions, (self.at - gone) | BitMap([p for p, _ in pairs]))
 
 
-def to_positions(bitmap: BitMap) -> npt.NDArray[np.uint32]:
+def to_positions(bitmap: BitMap) -> Positions:
     """The positions in ascending order."""
     return np.frombuffer(bitmap.to_array(), dtype=np.uint32)

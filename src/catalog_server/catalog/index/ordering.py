@@ -11,16 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from pyroaring import BitMap
 
 from catalog_server.catalog.index.column import Value
-from catalog_server.catalog.index.numbers import to_positions
+from catalog_server.catalog.index.numbers import Positions, to_positions
 from catalog_server.catalog.index.terms import to_bitmap
 from catalog_server.query.nodes import Scalar
 
 SortKey = tuple[int, Any, Any]
-Positions = npt.NDArray[np.uint32]
 # Of a text; a page token, which has to fit into a URL, holds as many. Texts that differ later only are in order of id.
 _SORTED_CHARACTERS = 256
 # Up to this many hits, looking up the rank of each is cheaper than going along the order.
@@ -104,17 +102,15 @@ class Order:
             self._sequences[descending] = np.concatenate(parts)
         return self._sequences[descending]
 
-    def page(self, hits: BitMap | None, descending: bool, after: Place | None, size: int) -> list[int]:
+    def page(self, hits: BitMap | None, descending: bool, after: Place | None, size: int) -> Positions:
         """The first `size` positions of `hits` (None: all) that follow the place `after`."""
         sequence = self.sequence(descending)
         start = 0 if after is None else self._start(descending, after)
         if hits is None:
-            found: list[int] = sequence[start : start + size].tolist()
-            return found
+            return sequence[start : start + size]
         ranks = self._ranks_of(hits, descending, start, size)
         ranks.sort()
-        found = sequence[ranks[:size]].tolist()
-        return found
+        return sequence[ranks[:size]]
 
     def _ranks_of(self, hits: BitMap, descending: bool, start: int, size: int) -> Positions:
         """Ranks of `hits` from `start` on: all of them, or the `size` first and perhaps more."""

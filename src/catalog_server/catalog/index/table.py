@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,24 +67,24 @@ class Table:
     ) -> Table:
         """From all rows. The words that `q` looks into go to `words`."""
         documents = build_documents(directory)
-        lengths: array[int] = array("I")
+        bounds: array[int] = array("q")
         ids: array[int] = array("q")
         gathered = _Gathered(layout, words)
         remaining = iter(rows)
         while portion := list(islice(remaining, _PORTION)):
             ids.extend([row.id for row in portion])
-            lengths.extend([len(row.document) for row in portion])
-            documents.spool.append(b"".join([row.document for row in portion]))
+            end = documents.spool.append([row.document for row in portion])
+            for row in portion:
+                begin, end = end, end + len(row.document) + 1
+                bounds.extend((begin, end))
             gathered.add(portion)
-        offsets = array("Q", accumulate(lengths, initial=0))
-        offsets.pop()  # the end of the last
         size = len(ids)
         return cls(
             layout,
             ids,
             {row_id: position for position, row_id in enumerate(ids)},
             BitMap(range(size)),
-            Documents(documents.spool, offsets, lengths),
+            Documents(documents.spool, bounds),
             gathered.columns(),
         )
 

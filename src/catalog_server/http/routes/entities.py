@@ -158,20 +158,14 @@ def run(services: Services, plan: Plan, answer: Callable[[Page], Response]) -> R
 
 def page_response(page: Page, page_size: int, size_is_total: bool) -> Response:
     """The list envelope, joined around finished documents."""
-    shown = len(page.documents)
+    shown = len(page)
     tail = b'],"size":%d,"pageSize":%d,"nextPageToken":"%b","totalSize":%d}\n' % (
         page.total if size_is_total else shown,
         page_size,
         page.next_token.encode(),
         page.total,
     )
-    if not shown:
-        return Response(200, b'{"items":[' + tail)
-    # Head and tail go to the first and last document, so that the page is copied only once.
-    parts: list[bytes | memoryview] = [*page.documents]
-    parts[0] = b'{"items":[' + parts[0]
-    parts[-1] = bytes(parts[-1]) + tail
-    return Response(200, b",".join(parts))
+    return Response(200, b"".join((b'{"items":[', *page.joined, tail)))
 
 
 def entity_response(services: Services, plugin: Plugin, request: Request, document: bytes, is_asset: bool) -> Response:
