@@ -7,7 +7,7 @@ neither holds up readers nor leaves memory behind (read_apart.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ class Problem:
 
 
 class Loaded(NamedTuple):
-    """One accepted item. `record` is None where the store holds the same content already.
+    """One accepted item.
 
     A tuple, because a source has thousands, which come from another process: of frozen dataclasses each would be put
     together by Python, while readers wait for the interpreter.
@@ -53,18 +53,31 @@ class Loaded(NamedTuple):
     content_hash: str
     file: str
     line: int
-    record: Record | None
+    record: Record
 
 
 @dataclass(slots=True)
 class Batch:
-    """All that a source holds. `rejected` are the names of rejected items: their last good version stays."""
+    """All that a source holds.
+
+    `unchanged` (name -> hash) is what the store holds already: of a large source that is nearly all of it, nearly
+    always. `rejected` are the names of rejected items: their last good version stays.
+    """
 
     items: dict[str, Loaded] = field(default_factory=dict)
+    unchanged: dict[str, str] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     errors: int = 0
     warnings: int = 0
+
+    def __len__(self) -> int:
+        """How many items were accepted."""
+        return len(self.items) + len(self.unchanged)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether an item of this name was accepted."""
+        return name in self.items or name in self.unchanged
 
     def add_problem(self, problem: Problem) -> None:
         """Count it, and keep the first ones for people to read; an error takes the place of a warning."""
@@ -96,12 +109,12 @@ def read_records(kind: Kind, job: ReadJob) -> Batch:
     Raises:
         Invalid: a file cannot be read at all (syntax, wrong top key, a limit), or not one item of it is right.
     """
-    batch = Batch()
-    accepts = ItemFilter(job.included, job.excluded).accepts
+    reading = _Reading(kind, job)
     for file in job.files:
         for item in iter_items(file.data, file=file.shown, keys=kind.file_keys, limits=Limits(max_bytes=job.max_bytes)):
-            _take(kind, job, batch, file, item, accepts)
-    if batch.errors and not batch.items:
+            reading.take(file, item)
+    batch = reading.batch
+    if batch.errors and not batch:
         first = next(problem for problem in batch.problems if problem.severity == "error")
         raise Invalid(f"no item is valid; the first: {first.file}:{first.line}: {_worded(first)}")
     return batch
@@ -111,28 +124,42 @@ def _worded(problem: Problem) -> str:
     return f"{problem.field}: {problem.message}" if problem.field else problem.message
 
 
-def _take(kind: Kind, job: ReadJob, batch: Batch, file: SourceFile, item: Item, accepts: Callable[[str], bool]) -> None:
-    name = item.value.get("name") if isinstance(item.value, dict) else None
-    known_name = name if isinstance(name, str) else None
-    if known_name is not None and not accepts(known_name):
-        return
-    try:
-        if known_name is not None and known_name in batch.items:
-            first = batch.items[known_name]
-            raise Invalid(f"duplicate of the item at {first.file}:{first.line}", field="name", code="duplicate_name")
-        record = decode_entity(kind, item.value, job.source_id)
-    except Invalid as error:
-        line = item.locate(_path(error.field)).line
-        batch.add_problem(Problem("error", error.reason, file.shown, line, error.field, known_name))
-        if known_name is not None:
-            batch.rejected.add(known_name)
-        return
-    for path, message in record.warnings:
-        batch.add_problem(Problem("warning", message, file.shown, item.locate(_path(path)).line, path, record.name))
-    is_known = job.known.get(record.name) == record.content_hash
-    batch.items[record.name] = Loaded(
-        record.name, record.content_hash, file.shown, item.line, None if is_known else record
-    )
+class _Reading:
+    """The work on one source."""
+
+    def __init__(self, kind: Kind, job: ReadJob) -> None:
+        self.batch = Batch()
+        self._kind = kind
+        self._job = job
+        self._accepts = ItemFilter(job.included, job.excluded).accepts
+        self._places: dict[str, tuple[str, int]] = {}
+        """File and line of what was accepted, by name."""
+
+    def take(self, file: SourceFile, item: Item) -> None:
+        batch = self.batch
+        name = item.value.get("name") if isinstance(item.value, dict) else None
+        known_name = name if isinstance(name, str) else None
+        if known_name is not None and not self._accepts(known_name):
+            return
+        try:
+            if known_name is not None and known_name in self._places:
+                first, line = self._places[known_name]
+                raise Invalid(f"duplicate of the item at {first}:{line}", field="name", code="duplicate_name")
+            record = decode_entity(self._kind, item.value, self._job.source_id)
+        except Invalid as error:
+            line = item.locate(_path(error.field)).line
+            batch.add_problem(Problem("error", error.reason, file.shown, line, error.field, known_name))
+            if known_name is not None:
+                batch.rejected.add(known_name)
+            return
+        for path, message in record.warnings:
+            line = item.locate(_path(path)).line
+            batch.add_problem(Problem("warning", message, file.shown, line, path, record.name))
+        self._places[record.name] = file.shown, item.line
+        if self._job.known.get(record.name) == record.content_hash:
+            batch.unchanged[record.name] = record.content_hash
+        else:
+            batch.items[record.name] = Loaded(record.name, record.content_hash, file.shown, item.line, record)
 
 
 def _path(field_path: str | None) -> list[PathStep]:

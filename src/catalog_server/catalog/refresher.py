@@ -264,16 +264,16 @@ class _Refresh:
         for attempt in range(1, _ATTEMPTS + 1):
             self._options.progress("reading")
             known = shelf.writer.read_known(shelf.key)
-            job = self._read_job(fetched, known)
+            job = self._read_job(fetched, known.hashes)
             batch = read_apart.read(self._plugin.name, self._plugin.kind, job, timeout_seconds=READ_TIMEOUT_SECONDS)
-            _keep_missed(batch, fetched, known)
+            _keep_missed(batch, fetched, known.hashes)
             shelf.at_step("read")
             self._options.check()
             self._options.progress("writing")
             status = self._status_of(batch, fetched, fingerprint)
             try:
                 with shelf.open():
-                    written = shelf.writer.replace_source(shelf.key, batch, status, origin)
+                    written = shelf.writer.replace_source(shelf.key, batch, status, origin, known)
                     return Refreshed(self._told(status.after(written.held, written.removed)), written.removed)
             except Conflict as error:
                 if attempt == _ATTEMPTS or isinstance(error, Superseded):
@@ -377,7 +377,7 @@ def _keep_missed(batch: Batch, fetched: Fetched, known: dict[str, str]) -> None:
     if not fetched.missed:
         return
     missed = ItemFilter(tuple(one.names for one in fetched.missed))
-    batch.rejected |= {name for name in known if name not in batch.items and missed.accepts(name)}
+    batch.rejected |= {name for name in known if name not in batch and missed.accepts(name)}
     for one in fetched.missed:
         batch.add_problem(Problem("warning", f"could not be fetched: {one.reason}", "", 0, None, one.names))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -23,6 +23,8 @@ from catalog_server.db.tables import (
 )
 from catalog_server.scope import Scope
 
+T = TypeVar("T")
+
 _CHUNK = 500
 
 
@@ -31,10 +33,9 @@ _ROWS_AT_ONCE: Final = 250
 
 
 class StoredItem(NamedTuple):
-    """What the diff needs to know of a stored entity."""
+    """What who changes or removes an entity needs to know of it."""
 
     id: int
-    content_hash: str
     created_at: int
 
 
@@ -108,20 +109,6 @@ def _own(table: Any, scope: Scope, plugin: str) -> tuple[Any, Any]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_source(connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str) -> dict[str, StoredItem]:
-    """The stored entities of one source by name. The kind is there for the unique index, whose part it is."""
-    found = connection.execute(
-        select(entities.c.name, entities.c.id, entities.c.content_hash, entities.c.created_at).where(
-            *_own(entities, scope, plugin), entities.c.kind == kind, entities.c.source_id == source_id
-        )
-    )
-    return {
-        name: StoredItem(row_id, digest, created)
-        for rows in found.partitions(_ROWS_AT_ONCE)
-        for name, row_id, digest, created in rows
-    }
-
-
 def read_hashes(connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str) -> dict[str, str]:
     """The names of the stored entities of one source, and the hashes of their contents."""
     found = connection.execute(
@@ -130,6 +117,22 @@ def read_hashes(connection: Connection, scope: Scope, plugin: str, kind: str, so
         )
     )
     return {name: digest for rows in found.partitions(_ROWS_AT_ONCE) for name, digest in rows}
+
+
+def read_items(
+    connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str, names: Sequence[str]
+) -> dict[str, StoredItem]:
+    """Those of these names of the stored entities of one source."""
+    own = (*_own(entities, scope, plugin), entities.c.kind == kind, entities.c.source_id == source_id)
+    query = select(entities.c.name, entities.c.id, entities.c.created_at).where(*own)
+    found = (connection.execute(query.where(entities.c.name.in_(chunk))) for chunk in _chunks(names))
+    return {name: StoredItem(row_id, created) for rows in found for name, row_id, created in rows}
+
+
+def read_generation(connection: Connection, scope: Scope, plugin: str) -> int:
+    """Of one feed; 0 where nothing was written yet."""
+    query = select(generations.c.generation).where(*_own(generations, scope, plugin))
+    return int(connection.execute(query).scalar_one_or_none() or 0)
 
 
 def read_feeds(connection: Connection) -> dict[tuple[str, str], FeedState]:
@@ -181,8 +184,8 @@ def read_deleted(connection: Connection, scope: Scope, plugin: str, *, after_gen
     return [int(entity_id) for (entity_id,) in connection.execute(query)]
 
 
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

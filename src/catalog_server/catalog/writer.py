@@ -48,6 +48,14 @@ _UNKNOWN_ORIGIN = Origin()
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the store held of a source at one generation of its feed: name -> content hash."""
+
+    generation: int
+    hashes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What one write did. `generation` is None where nothing changed."""
 
@@ -64,15 +72,23 @@ class Writer:
         self._engine = engine
         self._at_step = at_step
 
-    def read_known(self, key: SourceKey) -> dict[str, str]:
-        """Name -> content hash of what the store holds of a source."""
+    def read_known(self, key: SourceKey) -> Known:
+        """What the store holds of a source."""
         with reading(self._engine) as connection:
-            return sql.read_hashes(connection, key.scope, key.plugin, key.kind, key.source_id)
+            generation = sql.read_generation(connection, key.scope, key.plugin)
+            return Known(generation, sql.read_hashes(connection, key.scope, key.plugin, key.kind, key.source_id))
 
     def replace_source(
-        self, key: SourceKey, batch: Batch, status: SourceStatus, origin: Origin = _UNKNOWN_ORIGIN
+        self,
+        key: SourceKey,
+        batch: Batch,
+        status: SourceStatus,
+        origin: Origin = _UNKNOWN_ORIGIN,
+        known: Known | None = None,
     ) -> Written:
         """Make the store hold exactly the batch (and the last good version of what was rejected).
+
+        `known` is what the batch was compared with: where nothing was written since, it is not read again.
 
         Raises:
             Conflict: the store changed since the batch was compared with it; read and compare again.
@@ -81,7 +97,7 @@ class Writer:
         """
         with writing(self._engine) as connection:
             change = _Change(connection, key, origin)
-            written = change.apply(batch)
+            written = change.apply(batch, known)
             self._write_status(connection, key, status, written)
             self._at_step("written")  # and not yet committed
         return written
@@ -122,21 +138,29 @@ class _Change:
         self._origin = origin
         self._now = clock_ms()
 
-    def apply(self, batch: Batch) -> Written:
+    def apply(self, batch: Batch, known: Known | None = None) -> Written:
         connection, key = self._connection, self._key
         current = sql.lock_feed(connection, key.scope, key.plugin)
-        stored = sql.read_source(connection, key.scope, key.plugin, key.kind, key.source_id)
-        changed = [one for one in batch.items.values() if not _is_stored(one, stored)]
-        gone = [name for name in stored if name not in batch.items and name not in batch.rejected]
+        if known is not None and known.generation == current:
+            stored = known.hashes
+        else:
+            stored = sql.read_hashes(connection, key.scope, key.plugin, key.kind, key.source_id)
+            _check_unchanged(batch, stored)
+        changed = [one for one in batch.items.values() if stored.get(one.name) != one.content_hash]
+        left = sorted(stored.keys() - batch.unchanged.keys())
+        gone = [name for name in left if name not in batch.items and name not in batch.rejected]
         self._check_removal(len(stored), len(gone))
-        held = len(batch.items) + sum(name in stored and name not in batch.items for name in batch.rejected)
+        held = len(batch) + sum(name in stored and name not in batch for name in batch.rejected)
         if not changed and not gone:
             return Written(None, 0, 0, held)
         generation = current + 1
-        ids = self._write_entities(changed, stored, generation)
-        self._write_children(changed, stored, ids)
-        sql.delete_entities(connection, key.scope, key.plugin, [stored[name].id for name in gone])
-        self._append_feed(generation, ids, {name: stored[name].id for name in gone})
+        old = [*(one.name for one in changed if one.name in stored), *gone]
+        items = sql.read_items(connection, key.scope, key.plugin, key.kind, key.source_id, old)
+        removed = {name: items[name].id for name in gone}
+        ids = self._write_entities(changed, items, generation)
+        self._write_children(changed, items, ids)
+        sql.delete_entities(connection, key.scope, key.plugin, list(removed.values()))
+        self._append_feed(generation, ids, removed)
         sql.set_generation(connection, key.scope, key.plugin, generation)
         return Written(generation, len(changed), len(gone), held)
 
@@ -155,7 +179,6 @@ class _Change:
         connection, key = self._connection, self._key
         new, old = [], []
         for one in changed:
-            assert one.record is not None
             created, updated = one.record.times
             held = stored.get(one.name)
             values = {
@@ -184,7 +207,6 @@ class _Change:
         connection, scope, plugin = self._connection, self._key.scope, self._key.plugin
         wanted: dict[tuple[int, str, int], ChildRecord] = {}
         for one in changed:
-            assert one.record is not None
             for position, child in enumerate(one.record.children):
                 wanted[ids[one.name], child.kind, position] = child
         updated = [ids[one.name] for one in changed if one.name in stored]
@@ -240,10 +262,8 @@ class _Change:
         sql.prune_changes(connection, key.scope, key.plugin, before=self._now - FEED_RETENTION_MS)
 
 
-def _is_stored(one: Loaded, stored: Mapping[str, sql.StoredItem]) -> bool:
-    held = stored.get(one.name)
-    if held is not None and held.content_hash == one.content_hash:
-        return True
-    if one.record is None:
-        raise Conflict(f"the stored content of {one.name!r} changed while its source was read")
-    return False
+def _check_unchanged(batch: Batch, stored: Mapping[str, str]) -> None:
+    """What the reader took for stored must be so still. Raises Conflict."""
+    for name, digest in batch.unchanged.items():
+        if stored.get(name) != digest:
+            raise Conflict(f"the stored content of {name!r} changed while its source was read")

@@ -171,7 +171,7 @@ def test_load_when_the_database_goes_away_then_what_was_not_done_stays_due(
         raise Unavailable("database: connection refused")
 
     site.loader.touch_all()
-    for name in ("read_statuses", "read_source", "write_status"):
+    for name in ("read_statuses", "read_hashes", "write_status"):
         monkeypatch.setattr(sql, name, refuse)
     with pytest.raises(Unavailable):
         site.loader.load()

@@ -98,6 +98,7 @@ def arguments_of(function: Callable[..., Any], store: Store) -> dict[str, Any]:
         "child_id": theirs_children[0],
         "before": NOW * 10,
         "name": "a",
+        "names": ["a", "b"],
         "uid": overlay_uid("s", "a"),
         "entity_id": theirs[0],
         "values": values_for(function.__name__),
