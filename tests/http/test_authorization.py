@@ -110,6 +110,19 @@ def test_api_when_it_is_down_then_kept_decisions_still_count(reviewed: Reviewed)
     reviewed.error("GET", SKILLS, status=403)
 
 
+def test_decisions_then_counted_by_what_came_of_them(reviewed: Reviewed) -> None:
+    """Asked of the cluster or kept; what needs no decision is none."""
+    reviewed.allow("assets/list")
+    for _ in range(3):
+        assert reviewed.ok("GET", SKILLS)
+        assert reviewed.error("GET", f"{SKILLS}/one", status=403)
+    reviewed.client.get("/livez")
+    reviewed.fail()
+    assert reviewed.error("GET", SKILLS, status=503)
+    decisions = reviewed.client.server.app._measurements.decisions
+    assert decisions == {("allowed",): 3, ("denied",): 3, ("undecided",): 1}
+
+
 def test_cached_answer_and_etag_when_denied_then_not_given(reviewed: Reviewed) -> None:
     reviewed.allow("assets/list")
     etag = reviewed.ask("GET", SKILLS).headers["etag"]
