@@ -146,14 +146,30 @@ def test_transaction_when_it_fails_then_everything_stays(store: Store) -> None:
     assert store.write([gadget("a"), gadget("b")]).generation == 2
 
 
-def test_stored_content_when_it_changed_after_the_comparison_then_is_a_conflict(store: Store) -> None:
+@pytest.mark.parametrize("is_told", [True, False], ids=["what-is-known-is-told", "nothing-is-told"])
+def test_stored_content_when_it_changed_after_the_comparison_then_is_a_conflict(store: Store, is_told: bool) -> None:
     store.write([gadget("a", maker="one")])
-    (one,) = batch(GADGETS, [gadget("a", maker="one")]).items.values()
-    given = Batch(unchanged={"a": one.content_hash})
+    known = store.writer.read_known(key_of(GADGETS))
     store.write([gadget("a", maker="two")])
     with pytest.raises(Conflict, match="'a'"):
-        store.writer.replace_source(key_of(GADGETS), given, AVAILABLE)
+        store.writer.replace_source(
+            key_of(GADGETS), Batch(unchanged=dict(known.hashes)), AVAILABLE, known=known if is_told else None
+        )
     assert json.loads(rows_of(store)["a"]["document"])["maker"] == "two"
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["nothing-was-written-since", "another-source-was"])
+def test_batch_when_compared_before_then_only_what_differs_is_written(store: Store, others: int) -> None:
+    store.write([gadget("a"), gadget("b"), gadget("c", maker="one")])
+    known = store.writer.read_known(key_of(GADGETS))
+    assert set(known.hashes) == {"a", "b", "c"}
+    for number in range(others):
+        store.write([gadget("a", maker=f"{number}")], source_id="t")
+    items = batch(GADGETS, [gadget("c", maker="two"), gadget("d")]).items
+    given = Batch(items=items, unchanged={"a": known.hashes["a"]})
+    written = store.writer.replace_source(key_of(GADGETS), given, AVAILABLE, known=known)
+    assert (written.generation, written.upserted, written.removed, written.held) == (2 + others, 2, 1, 3)
+    assert store.names() == ["a", *["a"] * others, "c", "d"]
 
 
 def test_feed_when_followed_then_tells_upserts_and_deletions(store: Store) -> None:
