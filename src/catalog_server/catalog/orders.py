@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from catalog_server.catalog.index.column import Column
 from catalog_server.catalog.index.index import ChildTable, Index
-from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, SOURCE, UPDATED
+from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, ORDERS, SOURCE, UPDATED
 from catalog_server.catalog.index.names import nearest
 from catalog_server.catalog.index.ordering import sort_key, sort_value
 from catalog_server.catalog.index.table import OrderRef, Table
@@ -16,7 +16,6 @@ from catalog_server.query.fields import ValueType
 from catalog_server.query.nodes import Scalar
 from catalog_server.schema.kind import ListRules
 
-STANDARD = {"ID": ID, "NAME": NAME, "CREATE_TIME": CREATED, "LAST_UPDATE_TIME": UPDATED}
 _BY_JSON_NAME = {"id": ID, "name": NAME, "sourceid": SOURCE, "source_id": SOURCE}
 ACCURACY = "artifacts.overall_average.double_value"
 
@@ -32,7 +31,7 @@ def entity_order(index: Index, rules: ListRules, order_by: str, descending: bool
     if found is None:
         if given and not rules.lenient_order:
             raise _unknown(index, given)
-        name = STANDARD[rules.default_order]
+        name = ORDERS[rules.default_order]
         return name, index.table.order(name)
     return found
 
@@ -65,7 +64,7 @@ def child_order(table: Table, order_by: str) -> tuple[str, OrderRef]:
     name, _, suffix = given.rpartition(".")
     if not name or (suffix.endswith("_value") and suffix not in SUFFIXES):
         raise Invalid(
-            f"unknown orderBy {given[:80]!r}: use {', '.join(STANDARD)} or <property>.<string|int|double|bool>_value",
+            f"unknown orderBy {given[:80]!r}: use {', '.join(ORDERS)} or <property>.<string|int|double|bool>_value",
             field="orderBy",
         )
     return _custom_order(table, given) or (ID, table.order(ID))
@@ -73,7 +72,7 @@ def child_order(table: Table, order_by: str) -> tuple[str, OrderRef]:
 
 @lru_cache(maxsize=256)
 def _standard(given: str) -> str | None:
-    return STANDARD.get(given.upper()) or _BY_JSON_NAME.get(given.lower()) or (given if given in TIMES else None)
+    return ORDERS.get(given.upper()) or _BY_JSON_NAME.get(given.lower()) or (given if given in TIMES else None)
 
 
 TIMES = (CREATED, UPDATED)
@@ -146,6 +145,6 @@ def _unknown(index: Index, given: str) -> Invalid:
     if declared is not None:
         hint = ", which is long text" if declared.scalar else ", which is an object"
     else:
-        near = nearest(given, [*STANDARD, *index.names.known_names()])
+        near = nearest(given, [*ORDERS, *index.names.known_names()])
         hint = f"; did you mean {near!r}?" if near else ""
     return Invalid(f"cannot order by {given[:80]!r}{hint}", field="orderBy", code="order_field")

@@ -19,6 +19,7 @@ from catalog_server.catalog.index.numbers import Positions
 
 _BUFFER_BYTES = 1 << 16
 _MEMORY_BYTES = 1 << 20
+_PORTION = 100
 
 
 class Spool:
@@ -101,6 +102,19 @@ class Documents:
             # They lie one behind the other, as those of an order by id do: one piece, which is read much faster.
             return [view[bounds[0] : bounds[-1]]]
         return [view[begin:end] for begin, end in zip(bounds[::2], bounds[1::2], strict=True)]
+
+    def arranged(self, sequence: Positions, directory: Path | None) -> Documents:
+        """The same documents, which are those at all these positions, in a spool in which they lie in this order."""
+        if np.array_equal(sequence, np.arange(len(self._pairs))):
+            return self
+        spool, bounds = Spool(directory), np.empty_like(self._pairs)
+        for start in range(0, len(sequence), _PORTION):
+            positions = sequence[start : start + _PORTION]
+            documents = list(map(self.__getitem__, positions.tolist()))
+            sizes = np.array([len(document) + 1 for document in documents])
+            ends = spool.append(documents) + np.cumsum(sizes)
+            bounds[positions] = np.stack((ends - sizes, ends), axis=1)
+        return Documents(spool, array("q", bounds.tobytes()))
 
     def changed(self, documents: Iterable[tuple[int, bytes]]) -> Documents:
         """A new view in which the given positions hold new documents (b"" for a deleted one)."""

@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
-from catalog_server.catalog.index.layout import CUSTOM, ID, NAME, SOURCE, Layout, child_layout, kind_layout
+from catalog_server.catalog.index.layout import (
+    CUSTOM,
+    ID,
+    NAME,
+    ORDERS,
+    SOURCE,
+    Layout,
+    child_layout,
+    kind_layout,
+)
 from catalog_server.catalog.index.names import KindNames, TableNames
 from catalog_server.catalog.index.numbers import to_positions
 from catalog_server.catalog.index.table import Row, Table
@@ -129,6 +138,7 @@ class Index:
             built[collection] = ChildTable(child_table, parents)
         index = cls(shape, generation, table, words, built)
         index._warm()
+        table.arrange(ORDERS[shape.kind.rules.default_order], directory)
         return index
 
     def _warm(self) -> None:

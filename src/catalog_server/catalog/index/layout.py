@@ -20,6 +20,8 @@ from catalog_server.schema.metadata import untag
 ID, NAME, SOURCE = "id", "name", "sourceId"
 CREATED, UPDATED = "createTimeSinceEpoch", "lastUpdateTimeSinceEpoch"
 CUSTOM = "customProperties"
+ORDERS = {"ID": ID, "NAME": NAME, "CREATE_TIME": CREATED, "LAST_UPDATE_TIME": UPDATED}
+"""Orders that every list has, and the columns that they are by."""
 TIMES = (CREATED, UPDATED)
 _SCALARS = (str, int, float)  # bool is an int
 

@@ -163,6 +163,10 @@ class Table:
         """The order by a column."""
         return OrderRef(self, self._orders, name, self.sort_value_of(name))
 
+    def arrange(self, name: str, directory: Path | None) -> None:
+        """Lay the documents in this order, so that the pages of a list in it are read in one piece."""
+        self.documents = self.documents.arranged(self.order(name).get().sequence(False), directory)
+
     def derived_order(self, key: str, value_of: Callable[[int], Scalar | None]) -> OrderRef:
         """An order by something that is not a column. Kept for this snapshot only."""
         return OrderRef(self, self._derived_orders, key, value_of)

@@ -53,3 +53,15 @@ def test_documents_when_one_changes_then_both_views_show_their_own(tmp_path: Pat
     assert joined(following, 3, 4, 6) == (3, b'%b,{"other":1},%b' % (document(3, SMALL), document(6, SMALL)))
     assert joined(following, 4, COUNT) == (1, b'{"other":1},{"new":1}')
     assert [following[at] for at in (3, 4, 5, COUNT)] == [document(3, SMALL), b'{"other":1}', b"", b'{"new":1}']
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_documents_when_arranged_then_the_order_is_one_piece_and_each_is_the_same(tmp_path: Path, size: int) -> None:
+    documents = build(tmp_path, size)
+    order = np.random.default_rng(1).permutation(COUNT).astype(np.uint32)
+    arranged = documents.arranged(order, tmp_path)
+    assert [arranged[at] for at in range(COUNT)] == [documents[at] for at in range(COUNT)]
+    assert joined(arranged, *order) == (1, b",".join(document(number, size) for number in order.tolist()))
+    assert arranged.arranged(order, tmp_path) is not arranged
+    assert documents.arranged(np.arange(COUNT, dtype=np.uint32), tmp_path) is documents
+    assert joined(arranged.changed([(3, b"{}")]), 3) == (1, b"{}")
