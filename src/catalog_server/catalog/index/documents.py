@@ -99,7 +99,7 @@ class Documents:
         view, bounds = self._map, self._pairs[positions].ravel().tolist()
         bounds[-1] -= 1
         if bounds[1:-1:2] == bounds[2::2]:
-            # They lie one behind the other, as those of an order by id do: one piece, which is read much faster.
+            # They lie one behind the other, as those of a list in its own order do: one piece, which is read faster.
             return [view[bounds[0] : bounds[-1]]]
         return [view[begin:end] for begin, end in zip(bounds[::2], bounds[1::2], strict=True)]
 
