@@ -10,6 +10,7 @@ import mmap
 import tempfile
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,7 @@ from catalog_server.catalog.index.numbers import Positions
 
 _BUFFER_BYTES = 1 << 16
 _MEMORY_BYTES = 1 << 20
+# So many documents are copied at a time.
 _PORTION = 100
 
 
@@ -39,18 +41,18 @@ class Spool:
         if self._file is not None:
             self._file.close()
 
-    def append(self, documents: Sequence[bytes]) -> int:
-        """Write documents, each with a comma behind it, and return the offset of the first."""
-        offset = self._end
+    def append(self, documents: Sequence[bytes]) -> list[tuple[int, int]]:
+        """Write documents, each with a comma behind it; return where each begins, and where it and its comma end."""
         data = b",".join((*documents, b""))
-        if self._file is None and offset + len(data) > _MEMORY_BYTES:
+        places = accumulate((len(document) + 1 for document in documents), initial=self._end)
+        if self._file is None and self._end + len(data) > _MEMORY_BYTES:
             self._file = self._open()
         if self._file is None:
             self._memory += data
         else:
             self._file.write(data)
         self._end += len(data)
-        return offset
+        return list(pairwise(places))
 
     def _open(self) -> IO[bytes]:
         if self._directory is not None:
@@ -76,7 +78,7 @@ class Spool:
 class Documents:
     """Position -> bytes, as of one snapshot.
 
-    `bounds` holds for each position where its document begins in the spool, and where the next may: behind its comma.
+    `bounds` holds for each position where its document begins in the spool, and where it and its comma end.
     """
 
     __slots__ = ("_bounds", "_map", "_pairs", "spool")
@@ -111,9 +113,7 @@ class Documents:
         for start in range(0, len(sequence), _PORTION):
             positions = sequence[start : start + _PORTION]
             documents = list(map(self.__getitem__, positions.tolist()))
-            sizes = np.array([len(document) + 1 for document in documents])
-            ends = spool.append(documents) + np.cumsum(sizes)
-            bounds[positions] = np.stack((ends - sizes, ends), axis=1)
+            bounds[positions] = spool.append(documents)
         return Documents(spool, array("q", bounds.tobytes()))
 
     def changed(self, documents: Iterable[tuple[int, bytes]]) -> Documents:
@@ -122,8 +122,7 @@ class Documents:
         for position, document in documents:
             while 2 * position >= len(bounds):
                 bounds.extend((0, 1))
-            begin = self.spool.append((document,))
-            bounds[2 * position], bounds[2 * position + 1] = begin, begin + len(document) + 1
+            ((bounds[2 * position], bounds[2 * position + 1]),) = self.spool.append((document,))
         return Documents(self.spool, bounds)
 
 

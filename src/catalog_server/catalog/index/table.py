@@ -73,10 +73,7 @@ class Table:
         remaining = iter(rows)
         while portion := list(islice(remaining, _PORTION)):
             ids.extend([row.id for row in portion])
-            end = documents.spool.append([row.document for row in portion])
-            for row in portion:
-                begin, end = end, end + len(row.document) + 1
-                bounds.extend((begin, end))
+            bounds.extend(chain.from_iterable(documents.spool.append([row.document for row in portion])))
             gathered.add(portion)
         size = len(ids)
         return cls(
