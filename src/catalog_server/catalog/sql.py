@@ -106,16 +106,18 @@ def _own(table: Any, scope: Scope, plugin: str) -> tuple[Any, Any]:
     return table.c.namespace == scope.namespace, table.c.plugin == plugin
 
 
+def _of_source(scope: Scope, plugin: str, kind: str, source_id: str) -> tuple[Any, ...]:
+    """Entities of one source. The kind is there for the unique index, whose part it is."""
+    return *_own(entities, scope, plugin), entities.c.kind == kind, entities.c.source_id == source_id
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def read_hashes(connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str) -> dict[str, str]:
     """The names of the stored entities of one source, and the hashes of their contents."""
-    found = connection.execute(
-        select(entities.c.name, entities.c.content_hash).where(
-            *_own(entities, scope, plugin), entities.c.kind == kind, entities.c.source_id == source_id
-        )
-    )
+    query = select(entities.c.name, entities.c.content_hash).where(*_of_source(scope, plugin, kind, source_id))
+    found = connection.execute(query)
     return {name: digest for rows in found.partitions(_ROWS_AT_ONCE) for name, digest in rows}
 
 
@@ -123,7 +125,7 @@ def read_items(
     connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str, names: Sequence[str]
 ) -> dict[str, StoredItem]:
     """Those of these names of the stored entities of one source."""
-    own = (*_own(entities, scope, plugin), entities.c.kind == kind, entities.c.source_id == source_id)
+    own = _of_source(scope, plugin, kind, source_id)
     query = select(entities.c.name, entities.c.id, entities.c.created_at).where(*own)
     found = (connection.execute(query.where(entities.c.name.in_(chunk))) for chunk in _chunks(names))
     return {name: StoredItem(row_id, created) for rows in found for name, row_id, created in rows}
@@ -305,8 +307,7 @@ def write_overlay(connection: Connection, scope: Scope, plugin: str, values: Map
 
 
 def _named(scope: Scope, plugin: str, kind: str, source_id: str, name: str) -> tuple[Any, ...]:
-    where = (*_own(entities, scope, plugin), entities.c.kind == kind)
-    return (*where, entities.c.source_id == source_id, entities.c.name == name)
+    return *_of_source(scope, plugin, kind, source_id), entities.c.name == name
 
 
 def find_entity(connection: Connection, scope: Scope, plugin: str, kind: str, source_id: str, name: str) -> int | None:
