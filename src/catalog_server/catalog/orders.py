@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from catalog_server.catalog.index.column import Column
 from catalog_server.catalog.index.index import ChildTable, Index
-from catalog_server.catalog.index.layout import CREATED, CUSTOM, ID, NAME, ORDERS, SOURCE, UPDATED
+from catalog_server.catalog.index.layout import CUSTOM, ID, NAME, ORDERS, SOURCE, TIMES
 from catalog_server.catalog.index.names import nearest
 from catalog_server.catalog.index.ordering import sort_key, sort_value
 from catalog_server.catalog.index.table import OrderRef, Table
@@ -73,9 +73,6 @@ def child_order(table: Table, order_by: str) -> tuple[str, OrderRef]:
 @lru_cache(maxsize=256)
 def _standard(given: str) -> str | None:
     return ORDERS.get(given.upper()) or _BY_JSON_NAME.get(given.lower()) or (given if given in TIMES else None)
-
-
-TIMES = (CREATED, UPDATED)
 
 
 def _custom_order(table: Table, given: str) -> tuple[str, OrderRef] | None:
