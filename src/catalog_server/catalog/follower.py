@@ -27,8 +27,10 @@ from catalog_server.scope import Scope
 
 # A delta that touches more than this, or more than half of the index, costs more than building anew.
 _MAX_DELTA = 5000
-# Dead words and dead bytes of the spool pile up with each change; building anew drops them.
-_MAX_CHANGES_SINCE_BUILD = 2000
+# Dead positions, words and documents pile up with each change, and building anew drops them: after so many changes, or
+# as many as one for so many entities of a larger index, whose building takes longer (25 us for each).
+_MAX_CHANGES_SINCE_BUILD = 250
+_ENTITIES_PER_CHANGE = 8
 _FREEZE_FROM = 10_000
 
 Overlaid = Mapping[tuple[str, str], bytes]
@@ -117,8 +119,10 @@ class _Behind:
     def is_far(self, held: Index) -> bool:
         """Whether building anew is the better way."""
         count = sql.count_entities(self._connection, self._scope, self._plugin, after_generation=held.generation)
-        is_large = count > _MAX_DELTA or (count > 100 and count > len(held.table) // 2)
-        return is_large or held.changes_since_build + count > max(_MAX_CHANGES_SINCE_BUILD, len(held.table))
+        size = len(held.table)
+        is_large = count > _MAX_DELTA or (count > 100 and count > size // 2)
+        is_worn = held.changes_since_build + count > max(_MAX_CHANGES_SINCE_BUILD, size // _ENTITIES_PER_CHANGE)
+        return is_large or is_worn
 
     def build(self, generation: int, directory: Path | None) -> Index:
         overlays = self.overlays()

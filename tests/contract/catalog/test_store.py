@@ -212,6 +212,16 @@ def test_follower_when_it_applies_deltas_then_sees_what_a_new_one_sees(store: St
     assert store.follower.catch_up() == 0
 
 
+def test_follower_when_much_has_come_and_gone_then_builds_anew_and_keeps_nothing_of_it(store: Store) -> None:
+    allocated = []
+    for turn in range(8):
+        store.write([gadget(f"g{number}") for number in range(turn * 60, turn * 60 + 200)])
+        store.follower.catch_up()
+        allocated.append(store.indexes.get(DEFAULT_SCOPE, "gadgets").table.allocated)
+    # 60 come and 60 go in each turn, and 250 changes are the most that deltas are put upon each other for.
+    assert allocated == [200, 260, 320, 200, 260, 320, 200, 260]
+
+
 def test_follower_when_the_feed_was_pruned_past_it_then_builds_anew(store: Store) -> None:
     store.write([gadget("a"), gadget("b")])
     assert store.names() == ["a", "b"]

@@ -32,7 +32,8 @@ class Spool:
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
-        self._memory = bytearray()
+        # Pages that nothing was written to take no memory.
+        self._memory = mmap.mmap(-1, _MEMORY_BYTES, flags=mmap.MAP_PRIVATE)
         self._file: IO[bytes] | None = None
         self._end = 0
 
@@ -48,7 +49,7 @@ class Spool:
         if self._file is None and self._end + len(data) > _MEMORY_BYTES:
             self._file = self._open()
         if self._file is None:
-            self._memory += data
+            self._memory[self._end : self._end + len(data)] = data
         else:
             self._file.write(data)
         self._end += len(data)
@@ -60,19 +61,19 @@ class Spool:
         file = tempfile.TemporaryFile(  # noqa: SIM115 - open for the life of the spool
             prefix="catalog-", suffix=".spool", dir=self._directory, buffering=_BUFFER_BYTES
         )
-        file.write(self._memory)
-        self._memory = bytearray()
+        file.write(memoryview(self._memory)[: self._end])
+        del self._memory  # views of it keep it for as long as they live
         return file
 
-    def view(self) -> mmap.mmap | bytes:
-        """All that was written so far, read-only."""
+    def view(self) -> memoryview:
+        """All that was written so far, read-only. What is appended later is in none of it."""
         if self._file is None:
-            return bytes(self._memory)
+            return memoryview(self._memory).toreadonly()[: self._end]
         self._file.flush()
         view = mmap.mmap(self._file.fileno(), self._end, access=mmap.ACCESS_READ)
         # Reads are scattered: without this the kernel maps 16 neighbours of each page that is touched.
         view.madvise(mmap.MADV_RANDOM)
-        return view
+        return memoryview(view)
 
 
 class Documents:
@@ -89,7 +90,7 @@ class Documents:
         # The same memory: numpy fetches what a whole page needs at once, not one after the other.
         self._pairs = np.frombuffer(bounds, dtype=np.int64).reshape(-1, 2)
         # Slices of a memoryview copy nothing: a page of documents is copied once, into its answer.
-        self._map = memoryview(spool.view())
+        self._map = spool.view()
 
     def __getitem__(self, position: int) -> bytes:
         return bytes(self._map[self._bounds[2 * position] : self._bounds[2 * position + 1] - 1])
