@@ -116,3 +116,26 @@ def test_decode_name(path: str, name: str) -> None:
     asked = request(path)
     assert router.match(asked)
     assert decode_name(asked) == name
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "template"),
+    [
+        ("PATCH", "/g/n", "/g/{name...}"),
+        ("PATCH", "/g/n%2Fm", "/g/{name...}"),
+        ("GET", "/g/n/history", "/g/{name...}/history"),
+        ("PATCH", "/g/n/history", None),
+        ("GET", "/g/n/actions/go", None),
+        ("PATCH", "/g/n%2Fhistory", None),
+        ("PATCH", "/g/n%252Fhistory", "/g/{name...}"),
+        ("GET", "/g/n:go", "/g/{name...}"),
+        ("POST", "/g/n:go", "/g/{name...}:go"),
+    ],
+)
+def test_a_path_below_a_name_is_no_name(method: str, path: str, template: str | None) -> None:
+    """It is a path of its own, whatever the method; but the end of a name may look like the end of a template."""
+    given = [("/g/{name...}", "GET"), ("/g/{name...}", "PATCH"), ("/g/{name...}/history", "GET")]
+    given += [("/g/{name...}/actions/{action}", "POST"), ("/g/{name...}:go", "POST")]
+    found = Router([route(*one) for one in given]).match(request(path, method))
+    assert found, "some route has the path: 405 and not 404"
+    assert (found[method].template if method in found else None) == template

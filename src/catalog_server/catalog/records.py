@@ -6,7 +6,6 @@ neither holds up readers nor leaves memory behind (read_apart.py).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,12 +13,11 @@ from typing import NamedTuple
 from catalog_server.errors import Invalid
 from catalog_server.schema.decode import Record, decode_entity
 from catalog_server.schema.kind import Kind
-from catalog_server.schema.yaml_places import PathStep
+from catalog_server.schema.structs import steps_of
 from catalog_server.schema.yaml_reader import Item, Limits, iter_items
 from catalog_server.sources.globs import ItemFilter
 
 MAX_PROBLEMS = 100
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +145,16 @@ class _Reading:
                 raise Invalid(f"duplicate of the item at {first}:{line}", field="name", code="duplicate_name")
             record = decode_entity(self._kind, item.value, self._job.source_id)
         except Invalid as error:
-            line = item.locate(_path(error.field)).line
+            line = item.locate(steps_of(error.field)).line
             batch.add_problem(Problem("error", error.reason, file.shown, line, error.field, known_name))
             if known_name is not None:
                 batch.rejected.add(known_name)
             return
         for path, message in record.warnings:
-            line = item.locate(_path(path)).line
+            line = item.locate(steps_of(path)).line
             batch.add_problem(Problem("warning", message, file.shown, line, path, record.name))
         self._places[record.name] = file.shown, item.line
         if self._job.known.get(record.name) == record.content_hash:
             batch.unchanged[record.name] = record.content_hash
         else:
             batch.items[record.name] = Loaded(record.name, record.content_hash, file.shown, item.line, record)
-
-
-def _path(field_path: str | None) -> list[PathStep]:
-    """`artifacts[2].uri` -> ["artifacts", 2, "uri"]."""
-    return [int(number) if number else key for key, number in _STEP.findall(field_path or "")]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 
 from catalog_server.catalog.configuration import Configuration
 from catalog_server.catalog.named_queries import NamedQuery
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import ListQuery
+from catalog_server.clock import parse_ms
 from catalog_server.errors import Invalid, TooLarge
 from catalog_server.http.messages import Request
 from catalog_server.schema.kind import ListRules
@@ -17,10 +17,6 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 MAX_TEXT = 1024
 _KEPT_BYTES = 1024
 _KEPT_QUERIES = 1024
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-_EPOCH = datetime.fromtimestamp(0, UTC)
 _TOKENS = ("pageToken", "nextPageToken")
 
 
@@ -116,13 +112,10 @@ def parse_time(request: Request, name: str) -> int | None:
     text = request.only(name).strip()
     if not text:
         return None
-    try:
-        moment = datetime.fromisoformat(text.upper()) if _TIME.fullmatch(text) else None
-    except ValueError:
-        moment = None
+    moment = parse_ms(text)
     if moment is None:
         raise Invalid(f"{text[:40]!r} is no time like 2031-04-01T10:00:00Z (write + as %2B)", field=name)
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return moment
 
 
 def parse_names(request: Request, name: str) -> list[str] | None:

@@ -44,6 +44,8 @@ class Operation:
     """Schema of the JSON body that the route takes."""
     content_type: str = "application/json"
     links: tuple[Link, ...] = ()
+    path: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Placeholder -> what its schema says beside that it is text."""
     is_text_too: bool = False
     """Whether the client can have plain text instead."""
 
@@ -93,8 +95,11 @@ class Route:
 
 @dataclass(frozen=True)
 class _Template:
+    """`is_closed`: its end, behind a placeholder that takes slashes, is a path of its own, whatever the method."""
+
     pattern: re.Pattern[str]
     routes: dict[str, Route]
+    is_closed: bool
 
 
 class Router:
@@ -113,7 +118,8 @@ class Router:
         # By the text before the first placeholder; the longest template is tried first.
         self._dynamic: dict[str, list[_Template]] = {}
         for template in sorted(by_template, key=lambda text: (text.count("/"), len(text)), reverse=True):
-            found = _Template(_compile(template), by_template[template])
+            is_closed = "/" in template.partition("...}")[2]
+            found = _Template(_compile(template), by_template[template], is_closed)
             self._dynamic.setdefault(template.partition("{")[0], []).append(found)
 
     def match(self, request: Request) -> Mapping[str, Route]:
@@ -134,7 +140,8 @@ class Router:
 def _first(templates: list[_Template], request: Request) -> dict[str, Route] | None:
     """The first template that has the method; else the first that has the path, for a 405.
 
-    A name may end as another template does: `x:action` can be got, though `{name...}:action` is for POST.
+    A name may end as another template does: `x:action` can be got, though `{name...}:action` is for POST. But where
+    `{name...}/history` is a template, `x/history` is the history of x: in a name like that `/` is encoded twice.
     """
     method = "GET" if request.method == "HEAD" else request.method
     found: dict[str, Route] | None = None
@@ -143,7 +150,7 @@ def _first(templates: list[_Template], request: Request) -> dict[str, Route] | N
         if match is None or (found is not None and method not in template.routes):
             continue
         found, request.params = template.routes, match.groupdict()
-        if method in found:
+        if method in found or template.is_closed:
             break
     return found
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from catalog_server.clock import format_ms
 from catalog_server.errors import CatalogError
 from catalog_server.scope import Scope
 
@@ -145,7 +145,4 @@ def job_document(job: Job) -> dict[str, Any]:
 
 
 def _time(milliseconds: int | None) -> str | None:
-    """RFC 3339 in seconds, UTC."""
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if milliseconds is None else format_ms(milliseconds)

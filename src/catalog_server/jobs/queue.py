@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +15,9 @@ from enum import StrEnum
 from typing import TypeVar
 
 from catalog_server.clock import clock_ms, steady_seconds
-from catalog_server.db.dialects import lost_race, read_committed
-from catalog_server.db.engine import Connection, Engine, reading, writing
+from catalog_server.db.dialects import read_committed
+from catalog_server.db.engine import Connection, Engine, reading
+from catalog_server.db.transactions import write
 from catalog_server.errors import Conflict, Invalid, NotFound, Unavailable
 from catalog_server.jobs import retry, sql, transitions
 from catalog_server.jobs.job import ALL_SOURCES, Cursor, Job, JobFilter, JobPage, JobResult, JobState, idempotency_key
@@ -25,7 +25,6 @@ from catalog_server.jobs.limits import JobLimits
 from catalog_server.scope import Scope
 
 _RACES = 8
-_RACE_WAIT_SECONDS = 0.002
 _PRUNE_CHUNK = 500
 _MAX_ID_LENGTH = 36
 _MAX_WORKER_LENGTH = 100
@@ -359,17 +358,7 @@ class Queue:
             self._ended(connection, changed)
 
     def _write(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in a transaction, again if the database sacrificed it to another one."""
-        for attempt in range(1, _RACES + 1):
-            try:
-                with writing(self._writing_engine) as connection:
-                    return work(connection)
-            except Unavailable as error:
-                if attempt == _RACES or not lost_race(error.__cause__):
-                    raise
-            # Whoever lost to each other and came back at the same time would only lose again.
-            threading.Event().wait(_RACE_WAIT_SECONDS * 2**attempt * self._chance())
-        raise AssertionError("unreachable")
+        return write(self._writing_engine, work, chance=self._chance)
 
 
 def _claim_state(job: Job | None) -> ClaimState:

@@ -1,14 +1,13 @@
 """Raw map from a file -> checked entity -> finished JSON documents. Strict: unknown keys and wrong types are errors.
 
-The one place that turns msgspec's messages into ours: every error names the field by its JSON path, and an unknown key
-names the nearest valid one. Pure: the caller adds file and line.
+Every error names the field by its JSON path, and an unknown key names the nearest valid one. Pure: the caller adds file
+and line.
 """
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +17,7 @@ from catalog_server.errors import Invalid
 from catalog_server.schema.fields import SchemaField
 from catalog_server.schema.kind import Kind
 from catalog_server.schema.metadata import tag_properties
-
-_UNKNOWN_KEY = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
-_AT_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
-
+from catalog_server.schema.structs import convert
 
 Times = tuple[int | None, int | None]
 """Creation and last update as the file gives them, ms since the epoch; None where it is silent."""
@@ -57,7 +53,7 @@ def decode_entity(kind: Kind, raw: Any, source_id: str) -> Record:
     """
     if not isinstance(raw, dict):
         raise Invalid("expected a map of fields to values")
-    entity = _convert(kind, _prepare(kind, raw))
+    entity = convert(_prepare(kind, raw), kind.entity, lambda key, parent: _nearest(key, parent, kind))
     if kind.enrich is not None:
         entity = kind.enrich(entity)
     _check_name(kind, entity.name)
@@ -76,34 +72,6 @@ def _prepare(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
     if kind.custom_properties == "tagged" and "customProperties" in given:
         given["customProperties"] = tag_properties(given["customProperties"])
     return kind.prepare(given) if kind.prepare is not None else given
-
-
-def _convert(kind: Kind, given: dict[str, Any]) -> Any:
-    try:
-        return msgspec.convert(given, kind.entity)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error), kind) from error
-
-
-def _explain(message: str, kind: Kind) -> Invalid:
-    """msgspec's words -> ours: path as field, and for an unknown key the nearest valid one."""
-    at = _AT_PATH.search(message)
-    path = at["path"].removeprefix("$").lstrip(".") if at else ""
-    text = message[: at.start()] if at else message
-    unknown = _UNKNOWN_KEY.match(text)
-    if unknown is None:
-        missing = re.match(r"Object missing required field `(?P<key>.*)`", text)
-        if missing:
-            return Invalid("required, and missing", field=_join(path, missing["key"]), code="property_required")
-        return Invalid(text[:1].lower() + text[1:], field=path or None)
-    key = unknown["key"]
-    nearest = _nearest(key, re.sub(r"\[[^]]*\]", "", path), kind)
-    hint = f"; did you mean {nearest!r}?" if nearest else ""
-    return Invalid(f"unknown field{hint}", field=_join(path, key), code="unknown_field")
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
 
 
 def _nearest(key: str, parent: str, kind: Kind) -> str | None:

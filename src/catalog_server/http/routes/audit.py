@@ -16,20 +16,20 @@ import msgspec
 from catalog_server.access.permissions import GET_AUDIT, LIST_AUDIT
 from catalog_server.audit.event import JOB, MANAGEMENT, OUTCOMES, Cursor, EventFilter, EventPage, event_document
 from catalog_server.audit.trail import Trail
-from catalog_server.errors import Invalid
 from catalog_server.http.management_schemas import EVENT_LIST_SCHEMA, EVENT_SCHEMA
 from catalog_server.http.messages import Header, Request, Response, json_response
-from catalog_server.http.params import parse_choice, parse_lenient_size, parse_text, parse_time, parse_token
+from catalog_server.http.paging import MAX_SIZE, SIZE, read_place, token_after
+from catalog_server.http.params import parse_choice, parse_lenient_size, parse_text, parse_time
 from catalog_server.http.router import Operation, Route, decode_name
 from catalog_server.http.routes.parameters import PAGE_TOKEN, choice_parameter, parameter
 from catalog_server.http.services import Services
-from catalog_server.query.tokens import binding_of, decode_token, encode_token
+from catalog_server.query.tokens import binding_of
 from catalog_server.telemetry.logs import escape_json
 
 EVENTS: Final = "/api/audit/v1alpha1/events"
 EXPORT: Final = f"{EVENTS}:export"
 NDJSON: Final = "application/x-ndjson"
-_SIZE, _MAX_SIZE, _EXPORT_SIZE = 20, 100, 1000
+_EXPORT_SIZE = 1000
 _WORD = {"type": "string", "maxLength": 1024}
 _MOMENT = {"anyOf": [{"type": "string", "format": "date-time"}, {"enum": [""]}]}
 _FILTERS = (
@@ -58,7 +58,7 @@ def audit_routes(services: Services) -> list[Route]:
         event = await asyncio.to_thread(trail.get, request.scope, decode_name(request, "event_id"))
         return json_response(event_document(event))
 
-    size = parameter("pageSize", f"Events per page; {_SIZE} by default, at most {_MAX_SIZE}.", {"type": "string"})
+    size = parameter("pageSize", f"Events per page; {SIZE} by default, at most {MAX_SIZE}.", {"type": "string"})
     listing = Operation(
         "List audit events, newest first", "audit", (*_FILTERS, size, PAGE_TOKEN), {200: EVENT_LIST_SCHEMA}, (400, 503)
     )
@@ -79,7 +79,7 @@ def audit_routes(services: Services) -> list[Route]:
 
 
 def _list_events(trail: Trail, request: Request) -> Response:
-    size = parse_lenient_size(request, _SIZE, _MAX_SIZE)
+    size = parse_lenient_size(request, SIZE, MAX_SIZE)
     page, token = _page(trail, request, size, is_counted=True)
     document = {
         "events": [event_document(event) for event in page.events],
@@ -130,19 +130,9 @@ def _page(trail: Trail, request: Request, size: int, *, is_counted: bool) -> tup
     """A page and the token of the next one. Raises Invalid for a token of another list."""
     wanted = _filter(request)
     bound = binding_of(request.scope.namespace, EVENTS, *map(str, astuple(wanted) if wanted is not None else ()))
-    after = _cursor(request, bound)
+    place = read_place(request, bound)
     if wanted is None:
         return EventPage((), None, 0), ""
+    after = None if place is None else Cursor(*place)
     page = trail.list_events(request.scope, wanted, page_size=size, after=after, is_counted=is_counted)
-    token = "" if page.next is None else encode_token(page.next.created_at, page.next.event_id, bound)
-    return page, token
-
-
-def _cursor(request: Request, bound: str) -> Cursor | None:
-    name, token = parse_token(request)
-    if not token:
-        return None
-    created_at, event_id = decode_token(token, bound, name)
-    if not isinstance(created_at, int) or isinstance(created_at, bool):
-        raise Invalid("not a page token of this list", field=name, code="page_token")
-    return Cursor(created_at, event_id)
+    return page, token_after(page.next, bound)

@@ -9,7 +9,6 @@ from catalog_server.access.permissions import CREATE_JOBS, GET_JOBS, GET_SOURCES
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.refresher import key_of
 from catalog_server.catalog.refreshes import RefreshResult
-from catalog_server.errors import Invalid
 from catalog_server.http.auditing import announce, job_recorder, origin_of, tell_refresh
 from catalog_server.http.decisions import decision
 from catalog_server.http.management_schemas import (
@@ -21,7 +20,8 @@ from catalog_server.http.management_schemas import (
     REFRESH_SCHEMA,
 )
 from catalog_server.http.messages import Request, Response, json_response
-from catalog_server.http.params import parse_choice, parse_flag, parse_lenient_size, parse_text, parse_token
+from catalog_server.http.paging import MAX_SIZE, SIZE, read_place, token_after
+from catalog_server.http.params import parse_choice, parse_flag, parse_lenient_size, parse_text
 from catalog_server.http.router import Audited, Link, Operation, Route, decode_name
 from catalog_server.http.routes.entities import check_loaded
 from catalog_server.http.routes.management import Managed, mount
@@ -31,19 +31,18 @@ from catalog_server.http.source_documents import diagnosed_source, format_time, 
 from catalog_server.http.threads import in_change_thread
 from catalog_server.jobs.job import Cursor, Job, JobFilter, JobState, job_document
 from catalog_server.jobs.queue import Queue
-from catalog_server.query.tokens import binding_of, decode_token, encode_token
+from catalog_server.query.tokens import binding_of
 from catalog_server.scope import Scope
 
 JOBS = "/api/jobs/v1alpha1/refresh"
 _REFRESH = Audited("refresh", "refresh")
-_SIZE, _MAX_SIZE = 20, 100
 _WORD = {"type": "string", "maxLength": 1024}
 _LIST_PARAMETERS = (
     parameter("plugin", "Name of a plugin.", _WORD),
     parameter("sourceId", "A source; `_all` for refreshes of a whole plugin.", _WORD),
     choice_parameter("state", "State of the job.", *map(str, JobState)),
     parameter("requestedBy", "Who asked for it.", _WORD),
-    parameter("pageSize", "Jobs per page; 20 by default, at most 100.", {"type": "string"}),
+    parameter("pageSize", f"Jobs per page; {SIZE} by default, at most {MAX_SIZE}.", {"type": "string"}),
     PAGE_TOKEN,
 )
 
@@ -203,26 +202,16 @@ def _list_jobs(queue: Queue, request: Request) -> Response:
     bound = binding_of(
         request.scope.namespace, JOBS, *(text or "" for text in (plugin, source_id, state, requested_by))
     )
+    place = read_place(request, bound)
     page = queue.list_jobs(
         request.scope,
         wanted,
-        page_size=parse_lenient_size(request, _SIZE, _MAX_SIZE),
-        after=_cursor(request, bound),
+        page_size=parse_lenient_size(request, SIZE, MAX_SIZE),
+        after=None if place is None else Cursor(*place),
     )
-    token = "" if page.next is None else encode_token(page.next.requested_at, page.next.job_id, bound)
     document = {
         "jobs": [job_document(job) for job in page.jobs],
-        "nextPageToken": token,
+        "nextPageToken": token_after(page.next, bound),
         "totalSize": page.total_size,
     }
     return json_response(document)
-
-
-def _cursor(request: Request, bound: str) -> Cursor | None:
-    name, token = parse_token(request)
-    if not token:
-        return None
-    requested_at, job_id = decode_token(token, bound, name)
-    if not isinstance(requested_at, int) or isinstance(requested_at, bool):
-        raise Invalid("not a page token of this list", field=name, code="page_token")
-    return Cursor(requested_at, job_id)
