@@ -32,7 +32,8 @@ sample: $(READY) ## make the git repository of the sample catalog
 run: sample ## serve the sample catalog on LISTEN (127.0.0.1:8080)
 	@printf '%s\n' "catalog-server on $(URL); try:" "  curl '$(URL)/readyz'" "  curl '$(MCP)'" \
 		"  curl -G '$(MCP)' --data-urlencode \"filterQuery=deploymentMode='local'\""
-	@CATALOG_DATA_DIR=.data $(BIN)/catalog-server --listen=$(LISTEN) --sources=catalog/config/sources.yaml
+	@CATALOG_DATA_DIR=.data CATALOG_APPROVAL_POLICIES=catalog/config/approval-policies.yaml \
+		$(BIN)/catalog-server --listen=$(LISTEN) --sources=catalog/config/sources.yaml
 test: lint types contracts house generated audit ## everything, on SQLite, PostgreSQL and MariaDB: what CI runs
 	$(PY) tools/services.py run -- $(PY) -m pytest -n $(WORKERS)
 check: lint types contracts house generated audit ## the fast part of `make test`: no databases, nothing slow

@@ -14,6 +14,7 @@ CatalogError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -22,6 +23,9 @@ class CatalogError(Exception):
 
     `field` names the offending parameter or document field (dotted path), where there is one.
     """
+
+    details: Mapping[str, str] = {}
+    """What else the answer tells, by name."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)

@@ -6,7 +6,8 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import click
@@ -61,6 +62,19 @@ WORDS = {
     "audit list": "",
     "audit get": "{event}",
     "audit export": "",
+    "governance get": "skills Skill web-search",
+    "governance set": "skills Skill web-search --owner olivia --risk high",
+    "governance lifecycle set": "agents Agent scout approved --reason ready",
+    "governance lifecycle deprecate": "agents Agent scout",
+    "governance lifecycle archive": "agents Agent scout -y",
+    "governance lifecycle restore": "agents Agent scout --reason missed",
+    "governance policies": "",
+    "approvals list": "--status all",
+    "approvals get": "{request}",
+    "approvals approve": "{request} --comment fine",
+    "approvals reject": "{request}",
+    "approvals cancel": "{request}",
+    "history": "agents Agent scout",
     "namespaces": "",
     "status": "",
     "health": "",
@@ -73,7 +87,12 @@ WORDS = {
     "version": "",
     "help": "sources apply",
 }
-CHANGING = ("sources disable", "sources enable", "sources delete", "sources apply", "sources rollback", "refresh")
+CHANGING = (
+    *("sources disable", "sources enable", "sources delete", "sources apply", "sources rollback", "refresh"),
+    *("governance set", *(f"governance lifecycle {step}" for step in ("set", "deprecate", "archive", "restore"))),
+    *("approvals approve", "approvals reject", "approvals cancel"),
+)
+POLICIES = "policies: [{id: skills, selector: {kinds: [Skill], transitions: [{to: approved}]}}]"
 ENDED, RATE_LIMITED = 6, 7
 """A job that has ended cannot be canceled any more: the one command that does not succeed above."""
 ALONE = ("completion", "ui", "help", "config view", "config set")
@@ -87,6 +106,7 @@ class World:
     server: RunningServer
     client: Client
     session: Session
+    numbers: Iterator[int] = field(default_factory=count)
 
     def leaves(self) -> Iterator[tuple[str, click.Command]]:
         """Every command of the whole tree, also of plugins."""
@@ -104,11 +124,19 @@ class World:
 
     def known(self, text: str) -> list[str]:
         """The words of a command line, with ids that there are."""
+        if "{request}" in text:
+            text = text.replace("{request}", self.new_request())
         ids = {"{job}": "jobs list", "{event}": "audit list", "{revision}": "sources revisions --plugin skills"}
         for hole, listing in ids.items():
             if hole in text:
                 text = text.replace(hole, self.client.ok(*listing.split(), "-o", "name").lines[-1])
         return text.split()
+
+    def new_request(self) -> str:
+        """An approval request of somebody else, that waits."""
+        ask = ("governance", "lifecycle", "set", "skills", "Skill", f"s-{next(self.numbers)}", "approved")
+        request_id: str = self.client.ok(*ask, "--user", "peter", "-o", "json").json["data"]["requestId"]
+        return request_id
 
 
 @pytest.fixture(scope="module", params=SETTINGS)
@@ -119,10 +147,15 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     home.mkdir()
     (home / "new.yaml").write_text(NEW)
     flags = [] if request.param == "single" else ["-n", "default"]
-    with running(folder / "data", folder / "catalog/config/sources.yaml", **SETTINGS[request.param]) as server:
+    (folder / "policies.yaml").write_text(POLICIES)
+    settings = {**SETTINGS[request.param], "CATALOG_APPROVAL_POLICIES": str(folder / "policies.yaml")}
+    with running(folder / "data", folder / "catalog/config/sources.yaml", **settings) as server:
         client = Client(home, server.url, [*flags, "--role", "operator", "--user", "olivia"])
         session = Session(Flags(server=server.url, namespace="default", no_cache=True))
-        yield World(server, client, session)
+        world = World(server, client, session)
+        world.new_request()  # so that no list of governance is empty
+        client.ok("governance", "set", "agents", "Agent", "scout", "--owner", "peter")
+        yield world
 
 
 @pytest.fixture(autouse=True)
@@ -224,7 +257,8 @@ def test_every_example_of_the_help_when_run_then_it_works(world: World) -> None:
             if "watch JOB" in example or "cancel JOB" in example or "8080" in example:
                 continue  # run above, and in the how-to page; it would change the server of this test
             line = example.replace("JOB", "{job}").replace("EVENT", "{event}").replace("VERSION", "{revision}")
-            for hole in ("{job}", "{event}", "{revision}"):
+            line = line.replace("REQUEST", "{request}")
+            for hole in ("{job}", "{event}", "{revision}", "{request}"):
                 if hole in line:
                     line = line.replace(hole, world.known(hole)[0])
             prune = line.replace("--prune --yes", "--prune --dry-run").replace("delete mcp-default", "delete new")

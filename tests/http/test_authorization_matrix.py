@@ -15,13 +15,15 @@ import httpx
 import pytest
 
 from catalog_server.http.router import Route
+from catalog_server.http.routes.governance import BASE as GOVERNANCE
 from tests.fake_kubernetes import KubeObject, serve_cluster
 from tests.http.client import BASES, LISTS, Client, check_error
 from tests.http.operator import operating
 from tests.issuers import Issuer
 
 PERMISSIONS = """
-# {B} is the base path of a plugin, with or without /management; {P} the plural of its kind. `-`: for everybody.
+# {B} is the base path of a plugin, with or without /management; {P} the plural of its kind; {G} the base path of
+# governance. `-`: for everybody.
 GET     /                                           -
 GET     /openapi.json                               -
 GET     /healthz                                    -
@@ -41,6 +43,15 @@ POST    /api/jobs/v1alpha1/refresh/{job_id}:cancel  jobs/create
 GET     /api/audit/v1alpha1/events                  audit/list
 GET     /api/audit/v1alpha1/events:export           audit/list
 GET     /api/audit/v1alpha1/events/{event_id}       audit/get
+GET     {G}/assets/{plugin}/{kind}/{name}           approvals/list
+PATCH   {G}/assets/{plugin}/{kind}/{name}           approvals/update
+GET     {G}/assets/{plugin}/{kind}/{name}/history   approvals/list
+POST    {G}/assets/{plugin}/{kind}/{name}/actions/{action}  approvals/approve
+GET     {G}/approvals                               approvals/list
+GET     {G}/approvals/{request_id}                  approvals/list
+POST    {G}/approvals/{request_id}/decisions        approvals/approve
+POST    {G}/approvals/{request_id}/cancel           approvals/approve
+GET     {G}/policies                                approvals/list
 GET     {B}/{P}                                     assets/list
 GET     {B}/{P}/filter_options                      assets/list
 GET     {B}/{P}/{name}                              assets/get
@@ -98,7 +109,7 @@ def row_of(route: Route) -> tuple[str, str]:
             rest = template.removeprefix(base).removeprefix("/management")
             plural = listing.rpartition("/")[2]
             return route.method, "{B}" + re.sub(rf"(?<=/){plural}(?=/|$)", "{P}", rest)
-    return route.method, template
+    return route.method, template.replace(GOVERNANCE, "{G}")
 
 
 @dataclass(frozen=True)

@@ -195,8 +195,8 @@ def test_what_is_computed_during_a_change_is_not_kept(tmp_path: Path, monkeypatc
         source = {"id": "s", "path": str(tmp_path / "skills.yaml")}
         describe = discovery.capabilities_v2
 
-        def overtaken(plugin: Plugin) -> dict[str, object]:
-            found = describe(plugin)
+        def overtaken(plugin: Plugin, governance: dict[str, object]) -> dict[str, object]:
+            found = describe(plugin, governance)
             monkeypatch.setattr(discovery, "capabilities_v2", describe)
             editable.put(source, labels=[{"name": "new"}])
             return found

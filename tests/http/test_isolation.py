@@ -23,9 +23,9 @@ from tests.catalog_files import write_catalog
 from tests.http.operator import JOBS, ROLE, Operator, operating
 
 PLUGINS: Final = {plugin.name: plugin for plugin in discover()}
-WORDS: Final = ("amber", "bronze")
+WORDS: Final = ("amber", "cobalt")
 TENANTS: Final = [f"team-{word}" for word in WORDS]
-ID_PARAMETERS: Final = ("source_id", "name", "job_id", "event_id")
+ID_PARAMETERS: Final = ("source_id", "name", "job_id", "event_id", "request_id")
 EVENTS: Final = "/api/audit/v1alpha1/events"
 NOWHERE: Final = "nowhere-0"
 
@@ -52,6 +52,10 @@ SOURCE: Final = {"id": "new", "name": "New", "type": "yaml", "properties": {"yam
 TAG: Final = {"action": "tag", "params": {"tags": ["WORD-tag"]}}
 REVISIONS: Final = Row(foreign=200, varies=("revisions", "count"))
 QUEUED: Final = Row(statuses=(202,))
+GOVERNANCE: Final = "/api/governance/v1alpha1"
+GOVERNED: Final = f"{GOVERNANCE}/assets/{{plugin}}/{{kind}}/{{name}}"
+ASSET: Final = {"plugin": "skills", "kind": "Skill"}
+POLICIES: Final = "policies: [{id: four-eyes, selector: {transitions: [{to: approved}]}}]"
 # `{base}` stands for the base path of a plugin, with or without `/management`; `{list}` for its list of entities.
 ROWS: Final[Mapping[str, Row]] = {
     "GET /": Row(),
@@ -67,6 +71,17 @@ ROWS: Final[Mapping[str, Row]] = {
     "GET /api/audit/v1alpha1/events": Row(repeats=True),
     "GET /api/audit/v1alpha1/events:export": Row(repeats=True),
     "GET /api/audit/v1alpha1/events/{event_id}": Row(repeats=True),
+    f"GET {GOVERNED}": Row(ASSET, foreign=200),
+    f"PATCH {GOVERNED}": Row(ASSET, body={"team": {"name": "WORD-team"}}, foreign=200),
+    f"GET {GOVERNED}/history": Row(ASSET, foreign=200, repeats=True),
+    f"POST {GOVERNED}/actions/{{action}}": Row(
+        {**ASSET, "action": "lifecycle.setState"}, {"params": {"state": "approved"}}, foreign=200, statuses=(202,)
+    ),
+    f"GET {GOVERNANCE}/approvals": Row(repeats=True),
+    f"GET {GOVERNANCE}/approvals/{{request_id}}": Row(),
+    f"POST {GOVERNANCE}/approvals/{{request_id}}/decisions": Row(body={"verdict": "deny"}, statuses=(200, 409)),
+    f"POST {GOVERNANCE}/approvals/{{request_id}}/cancel": Row(body={}, statuses=(200, 409)),
+    f"GET {GOVERNANCE}/policies": Row(),
     "GET /api/jobs/v1alpha1/refresh": Row(),
     "GET /api/jobs/v1alpha1/refresh/{job_id}": Row(),
     "POST /api/jobs/v1alpha1/refresh/{job_id}:cancel": Row(),
@@ -177,25 +192,31 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     for word in WORDS:
         write_tenant(folder, word, sections)
     text = yaml.safe_dump({"catalogs": sections}, sort_keys=False)
+    policies = folder / "policies.yaml"
+    policies.write_text(POLICIES)
     env = {"CATALOG_TENANCY_MODE": "namespace", "CATALOG_NAMESPACES": ",".join(TENANTS)}
-    with operating(folder, text, **env) as found:
+    with operating(folder, text, **env, CATALOG_APPROVAL_POLICIES=str(policies)) as found:
         yield found
 
 
 @pytest.fixture
 def tenants(operator: Operator) -> dict[str, Tenant]:
-    """By word, each with a job that is live, and the audit event of who asked for it."""
-    jobs, events = {}, {}
+    """By word, each with a job that is live, the audit event of who asked for it, and a change that waits."""
+    jobs, events, requests = {}, {}, {}
     for word in WORDS:
         one = replace(operator, headers={**ROLE, "X-Namespace": f"team-{word}"})
         jobs[word] = one.refresh(f"only-{word}")
         events[word] = one.ok("GET", EVENTS)["events"][0]["id"]
+        action = f"{GOVERNED}/actions/lifecycle.setState".format(**ASSET, name=f"{word}-thing")
+        asked = one.ok("POST", action, {"params": {"state": "approved"}}, status=202)
+        requests[word] = asked["data"]["requestId"]
+    ids = {one: {"job_id": jobs[one], "event_id": events[one], "request_id": requests[one]} for one in WORDS}
     return {
         word: Tenant(
             operator,
             word,
-            {"source_id": "shared", "name": "same", "job_id": jobs[word], "event_id": events[word]},
-            {"source_id": f"only-{other}", "name": f"{other}-thing", "job_id": jobs[other], "event_id": events[other]},
+            {"source_id": "shared", "name": "same"} | ids[word],
+            {"source_id": f"only-{other}", "name": f"{other}-thing"} | ids[other],
         )
         for word, other in (WORDS, WORDS[::-1])
     }
@@ -322,12 +343,12 @@ def test_a_file_of_the_other_tenant_named_in_a_body(tenants: dict[str, Tenant]) 
     """A body can name what a path cannot: the other tenant's file, id and namespace."""
     amber = tenants["amber"]
     for plugin in PLUGINS.values():
-        file = f"bronze-{plugin.name}-shared.yaml"
+        file = f"cobalt-{plugin.name}-shared.yaml"
         source = {**SOURCE, "properties": {"yamlCatalogPath": file}}
         for path in ("apply-source", "sources"):
             response = amber.ask("POST", f"{plugin.base_path}/management/{path}", source)
             assert response.status_code == 422
-            check_silence(response, "bronze", file)
+            check_silence(response, "cobalt", file)
         response = amber.ask("POST", f"{plugin.base_path}/management/apply-source", {**SOURCE, "namespace": TENANTS[1]})
         assert response.status_code == 422
 
@@ -335,17 +356,17 @@ def test_a_file_of_the_other_tenant_named_in_a_body(tenants: dict[str, Tenant]) 
 def test_filters_only_narrow(tenants: dict[str, Tenant]) -> None:
     """No parameter of a list reaches beyond the namespace; the query parameter `namespace` is the tenant itself."""
     amber = tenants["amber"]
-    condition = "filterQuery=description%20LIKE%20'%25bronze%25'%20OR%20name='bronze-thing'"
+    condition = "filterQuery=description%20LIKE%20'%25cobalt%25'%20OR%20name='cobalt-thing'"
     for path in (JOBS, "/api/assets", *(plugin.list_path for plugin in PLUGINS.values())):
-        for query in ("source=only-bronze", "sourceId=only-bronze", "sourceLabel=bronze-label", "q=bronze", condition):
+        for query in ("source=only-cobalt", "sourceId=only-cobalt", "sourceLabel=cobalt-label", "q=cobalt", condition):
             response = amber.ask("GET", f"{path}?{query}")
             assert response.status_code == 200
-            check_silence(response, "bronze")
+            check_silence(response, "cobalt")
     for plugin in PLUGINS.values():
-        for query in ("source=only-bronze", "sourceLabel=bronze-label", "q=bronze", condition):
+        for query in ("source=only-cobalt", "sourceLabel=cobalt-label", "q=cobalt", condition):
             assert amber.ask("GET", f"{plugin.list_path}?{query}").json()["items"] == []
-        response = amber.ask("GET", f"{plugin.list_path}?namedQuery=bronze-query")
+        response = amber.ask("GET", f"{plugin.list_path}?namedQuery=cobalt-query")
         assert response.status_code == 400
-        check_silence(response, "bronze", "bronze-query")
-    for query in ("sourceId=only-bronze", "requestedBy=bronze-user"):
+        check_silence(response, "cobalt", "cobalt-query")
+    for query in ("sourceId=only-cobalt", "requestedBy=cobalt-user"):
         assert amber.ask("GET", f"{JOBS}?{query}").json()["jobs"] == []

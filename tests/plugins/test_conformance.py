@@ -40,7 +40,7 @@ every_plugin = pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plu
 
 
 def entity_of(plugin: Plugin) -> dict[str, Any]:
-    [entity] = capabilities_v2(plugin)["entities"]
+    [entity] = capabilities_v2(plugin, {})["entities"]
     return entity
 
 
@@ -285,7 +285,7 @@ def test_name_when_it_holds_a_slash_then_is_taken_by_models_only(plugin: Plugin)
 
 @every_plugin
 def test_capabilities_v2_when_made_then_are_complete_and_use_known_words(plugin: Plugin) -> None:
-    document = capabilities_v2(plugin)
+    document = capabilities_v2(plugin, {})
     assert json.loads(json.dumps(document)) == document
     assert document["schemaVersion"] == "v1"
     assert document["plugin"]["name"] == plugin.name
@@ -312,11 +312,11 @@ def test_capabilities_v2_when_made_then_are_complete_and_use_known_words(plugin:
 
 @every_plugin
 def test_capabilities_v2_when_changed_by_a_caller_then_the_next_ones_are_as_before(plugin: Plugin) -> None:
-    first = capabilities_v2(plugin)
+    first = capabilities_v2(plugin, {})
     before = json.dumps(first)
     first["entities"][0]["fields"]["columns"].clear()
     first["sources"]["types"].append("x")
-    assert json.dumps(capabilities_v2(plugin)) == before
+    assert json.dumps(capabilities_v2(plugin, {})) == before
 
 
 @every_plugin

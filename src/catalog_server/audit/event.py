@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
-Outcome = Literal["success", "denied", "failure", "canceled"]
-OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "denied", "failure", "canceled")
+from catalog_server.clock import format_ms
+
+Outcome = Literal["success", "denied", "failure", "canceled", "pending"]
+OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "denied", "failure", "canceled", "pending")
 MANAGEMENT: Final = "management"
 """The type of an event that a request caused."""
 JOB: Final = "job"
@@ -41,6 +42,8 @@ class Event:
     old_value: Mapping[str, Any] | None = None
     new_value: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    asset_uid: str | None = None
+    """Of an event of governance: `plugin:kind:name`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ class EventFilter:
     """Milliseconds since the epoch; events of this moment are in."""
     until: int | None = None
     """Milliseconds since the epoch; events of this moment are out."""
+    asset_uid: str | None = None
+    """The history of one asset."""
 
 
 class Cursor(NamedTuple):
@@ -90,6 +95,7 @@ def event_document(event: Event) -> dict[str, Any]:
         "plugin": event.plugin,
         "resourceType": event.resource_type,
         "resourceIds": list(event.resource_ids),
+        "assetUid": event.asset_uid,
         "action": event.action,
         "actionVerb": event.action_verb,
         "outcome": event.outcome,
@@ -98,11 +104,6 @@ def event_document(event: Event) -> dict[str, Any]:
         "oldValue": event.old_value,
         "newValue": event.new_value,
         "metadata": dict(event.metadata),
-        "createdAt": _time(event.created_at),
+        "createdAt": format_ms(event.created_at),
     }
     return {name: value for name, value in document.items() if value not in (None, "", [])}
-
-
-def _time(milliseconds: int) -> str:
-    """RFC 3339 in seconds, UTC."""
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -92,6 +92,7 @@ def _conditions(connection: Connection, wanted: EventFilter) -> list[ColumnEleme
         _C.event_type: wanted.event_type,
         _C.outcome: wanted.outcome,
         _C.correlation_id: wanted.correlation_id,
+        _C.asset_uid: wanted.asset_uid,
     }
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
     if wanted.action is not None:

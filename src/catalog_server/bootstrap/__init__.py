@@ -41,6 +41,7 @@ from catalog_server.db.engine import Engine, open_engine
 from catalog_server.db.fencing import Fence
 from catalog_server.db.migrate import check_migrated, migrate
 from catalog_server.errors import Invalid, Unavailable
+from catalog_server.governance.service import open_governance, read_policies
 from catalog_server.health import Health
 from catalog_server.http.app import App, build_app
 from catalog_server.http.services import CacheSettings, Services
@@ -304,6 +305,7 @@ class _Parts:
             fetcher=self.fetcher,
             overlays=Overlays(self.engine, self.follower.catch_up),
             trail=self.trail,
+            governance=open_governance(self.engine, self.trail, read_policies(settings.governance.approval_policies)),
             queue=self.queue,
             measurements=self.measurements,
             tracer=self.tracing.tracer,

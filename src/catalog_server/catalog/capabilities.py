@@ -34,8 +34,8 @@ def capabilities_v1(plugin: Plugin) -> Document:
     }
 
 
-def capabilities_v2(plugin: Plugin) -> Document:
-    """The full description of a plugin, its entity, its fields and its sources."""
+def capabilities_v2(plugin: Plugin, governance: Document) -> Document:
+    """The full description of a plugin, its entity, its fields and its sources. `governance`: the same for all."""
     return {
         "schemaVersion": SCHEMA_VERSION,
         "plugin": {
@@ -45,7 +45,7 @@ def capabilities_v2(plugin: Plugin) -> Document:
             "displayName": plugin.display_name,
             "icon": plugin.icon,
         },
-        "entities": [_entity(plugin)],
+        "entities": [{**_entity(plugin), "governance": governance}],
         "sources": {"manageable": True, "refreshable": True, "types": list(plugin.source_types)},
         "actions": [action.document for action in ACTIONS],
     }

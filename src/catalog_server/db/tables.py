@@ -21,6 +21,7 @@ metadata = MetaData(
 _NAMESPACE = word(63)
 _PLUGIN = word(63)
 _SOURCE = word(128)
+_ASSET_UID = text(640)  # plugin:kind:name
 
 entities = Table(
     "entities",
@@ -172,18 +173,98 @@ audit_events = Table(
     Column("resource_ids", long_text(), nullable=False),  # JSON list
     Column("action", word(63), nullable=False),
     Column("action_verb", word(63)),
-    Column("outcome", word(16), nullable=False),  # success | denied | failure | canceled
+    Column("outcome", word(16), nullable=False),  # success | denied | failure | canceled | pending
     Column("status_code", Integer),
     Column("reason", text(2000)),
     Column("old_value", long_text()),  # JSON object
     Column("new_value", long_text()),  # JSON object
     Column("metadata", long_text(), nullable=False),  # JSON object
     Column("created_at", BigInteger, nullable=False),
+    Column("asset_uid", _ASSET_UID),
     Index("ix_audit_events_list", "namespace", "created_at", "id"),
     Index("ix_audit_events_actor", "namespace", "actor", "created_at"),
     Index("ix_audit_events_plugin", "namespace", "plugin", "created_at"),
     Index("ix_audit_events_correlation_id", "namespace", "correlation_id"),
     Index("ix_audit_events_created_at", "created_at"),
+    Index("ix_audit_events_asset", "namespace", "asset_uid", "created_at"),
+)
+
+asset_governance = Table(
+    "asset_governance",
+    metadata,
+    Column("id", word(36), primary_key=True),
+    Column("namespace", _NAMESPACE, nullable=False),
+    Column("plugin", _PLUGIN, nullable=False),
+    Column("asset_kind", _PLUGIN, nullable=False),
+    Column("asset_name", text(512), nullable=False),
+    Column("asset_uid", _ASSET_UID, nullable=False),
+    Column("owner_principal", text(255)),
+    Column("owner_display_name", text(255)),
+    Column("owner_email", text(255)),
+    Column("team_name", text(255)),
+    Column("team_id", text(255)),
+    Column("sla_tier", word(16)),
+    Column("sla_response_hours", Integer),
+    Column("risk_level", word(16), nullable=False),
+    Column("risk_categories", long_text()),  # JSON list, as all columns of this type below
+    Column("intended_use_summary", text(2000)),
+    Column("intended_use_environments", long_text()),
+    Column("intended_use_restrictions", long_text()),
+    Column("compliance_tags", long_text()),
+    Column("compliance_controls", long_text()),
+    Column("lifecycle_state", word(16), nullable=False),  # draft | approved | deprecated | archived
+    Column("lifecycle_reason", text(2000)),
+    Column("lifecycle_changed_by", text(255), nullable=False),
+    Column("lifecycle_changed_at", BigInteger, nullable=False),
+    Column("audit_last_reviewed_at", BigInteger),
+    Column("audit_review_cadence_days", Integer),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("namespace", "asset_uid", name="uq_asset_governance_asset"),
+)
+
+approval_requests = Table(
+    "approval_requests",
+    metadata,
+    Column("id", word(36), primary_key=True),
+    Column("namespace", _NAMESPACE, nullable=False),
+    Column("asset_uid", _ASSET_UID, nullable=False),
+    Column("plugin", _PLUGIN, nullable=False),
+    Column("asset_kind", _PLUGIN, nullable=False),
+    Column("asset_name", text(512), nullable=False),
+    Column("action", word(63), nullable=False),
+    Column("action_params", long_text(), nullable=False),  # JSON object
+    Column("from_state", word(16), nullable=False),  # of the asset when it was asked for
+    Column("policy_id", word(128), nullable=False),
+    Column("required_count", Integer, nullable=False),
+    Column("allowed_roles", long_text(), nullable=False),  # JSON list
+    Column("deny_on_first", Boolean, nullable=False),
+    Column("status", word(16), nullable=False),  # pending | approved | denied | canceled | expired
+    Column("active_key", word(64)),  # of asset and target while it is pending, null afterwards: one request per change
+    Column("requester", text(255), nullable=False),
+    Column("reason", text(2000)),
+    Column("resolved_at", BigInteger),
+    Column("resolved_by", text(255)),
+    Column("resolution_note", text(2000)),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("active_key", name="uq_approval_requests_active_key"),
+    Index("ix_approval_requests_list", "namespace", "created_at", "id"),
+    Index("ix_approval_requests_asset", "namespace", "asset_uid", "created_at"),
+)
+
+approval_decisions = Table(
+    "approval_decisions",
+    metadata,
+    Column("id", word(36), primary_key=True),
+    Column("namespace", _NAMESPACE, nullable=False),
+    Column("request_id", word(36), ForeignKey("approval_requests.id", ondelete="CASCADE"), nullable=False),
+    Column("reviewer", text(255), nullable=False),
+    Column("verdict", word(16), nullable=False),  # approve | deny
+    Column("comment", text(2000)),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("request_id", "reviewer", name="uq_approval_decisions_reviewer"),
 )
 
 migration_lock = Table(

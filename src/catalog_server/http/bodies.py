@@ -20,14 +20,16 @@ _INT64: Final = range(-(2**63), 2**63)
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-async def read_object(request: Request, *, with_content: bool = False) -> dict[str, Any]:
-    """The body as a dict.
+async def read_object(request: Request, *, with_content: bool = False, may_be_empty: bool = False) -> dict[str, Any]:
+    """The body as a dict. `may_be_empty`: none at all is an empty object.
 
     Raises:
         TooLarge: the body is too long.
         Invalid: it is no JSON object, or holds what no configuration of ours can hold.
     """
     data = await request.body(_CONTENT_BYTES if with_content else MAX_BYTES)
+    if may_be_empty and not data:
+        return {}
     try:
         found = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

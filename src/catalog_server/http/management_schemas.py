@@ -6,6 +6,7 @@ a number fits into 64 bits inside of a free-form object.
 
 from __future__ import annotations
 
+from catalog_server.audit.event import OUTCOMES
 from catalog_server.catalog.capabilities import Document
 from catalog_server.catalog.overlays import MAX_ANNOTATIONS, MAX_TAG_LENGTH, MAX_TAGS, PHASES
 from catalog_server.catalog.plugin import Plugin
@@ -226,9 +227,10 @@ EVENT_SCHEMA: Document = {
         "plugin": _TEXT,
         "resourceType": _TEXT,
         "resourceIds": {"type": "array", "items": _TEXT},
+        "assetUid": _TEXT,
         "action": _TEXT,
         "actionVerb": _TEXT,
-        "outcome": {"enum": ["success", "denied", "failure", "canceled"]},
+        "outcome": {"enum": list(OUTCOMES)},
         "statusCode": _COUNT,
         "reason": _TEXT,
         "oldValue": {"type": "object"},

@@ -40,6 +40,9 @@ class Mode:
         return {**_NAMESPACE, "schema": {"enum": list(self.namespaces)} if self.namespaces else any_name}
 
 
+_TEXT_IN_PATH: dict[str, Any] = {"type": "string", "minLength": 1}
+
+
 def build_document(routes: Sequence[Route], mode: Mode) -> dict[str, Any]:
     """The API document of these routes."""
     components: dict[str, Any] = {"schemas": {"Error": ERROR_SCHEMA}}
@@ -71,7 +74,7 @@ def build_document(routes: Sequence[Route], mode: Mode) -> dict[str, Any]:
 def _operation(route: Route, tenant: Sequence[Mapping[str, Any]], implied: tuple[int, ...]) -> dict[str, Any]:
     operation = route.operation
     parameters: list[Any] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "schema": {**_TEXT_IN_PATH, **operation.path.get(name, {})}}
         for name in _PLACEHOLDER.findall(route.template)
     ]
     parameters += [dict(one) for one in (*operation.parameters, *tenant)]

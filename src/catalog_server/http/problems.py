@@ -78,7 +78,7 @@ def problems(following: Handler) -> Handler:
 
 def problem_response(request: Request, error: errors.CatalogError) -> Response:
     """The answer that tells of an expected error."""
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = dict(error.details)
     if error.field is not None:
         extra["field"] = error.field
     if isinstance(error, errors.Invalid):

@@ -21,6 +21,7 @@ from catalog_server.catalog.refreshes import Refreshes
 from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.statuses import Statuses
+from catalog_server.governance.service import Governance
 from catalog_server.health import Health
 from catalog_server.jobs.queue import Queue
 from catalog_server.telemetry.measurements import Measurements
@@ -67,6 +68,7 @@ class Services:
     fetcher: Fetcher
     overlays: Overlays
     trail: Trail
+    governance: Governance
     queue: Queue | None
     """None where refreshes are not jobs."""
     measurements: Measurements

@@ -298,10 +298,10 @@ class Governance:
 
     config: Path = later("CATALOG_GOVERNANCE_CONFIG", "/config/governance.yaml", PATH, "Governance rules.")
     """Beside the source file in the image."""
-    approval_policies: Path = later(
-        "CATALOG_APPROVAL_POLICIES", "/config/approval-policies.yaml", PATH, "Approval policies."
+    approval_policies: Path = active(
+        "CATALOG_APPROVAL_POLICIES", "/config/approval-policies.yaml", PATH, "Which changes need an approval."
     )
-    """Beside the source file in the image."""
+    """Beside the source file in the image. Where there is no such file, nothing needs an approval."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

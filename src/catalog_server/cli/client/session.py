@@ -111,6 +111,9 @@ class Session:
         """What the server says of a change. `if_match`: only if the configuration has this version."""
         return self.transport.call("POST", path, query, {} if body is None else body, _condition(if_match)).object()
 
+    def patch(self, path: str, body: Any) -> dict[str, Any]:
+        return self.transport.call("PATCH", path, body=body).object()
+
     def delete(self, path: str, if_match: str = "") -> dict[str, Any]:
         return self.transport.call("DELETE", path, headers=_condition(if_match)).object()
 

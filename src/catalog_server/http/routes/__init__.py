@@ -10,6 +10,7 @@ from catalog_server.http.routes.assets import asset_routes
 from catalog_server.http.routes.audit import audit_routes
 from catalog_server.http.routes.discovery import discovery_routes
 from catalog_server.http.routes.entities import entity_routes
+from catalog_server.http.routes.governance import governance_routes
 from catalog_server.http.routes.health import health_routes
 from catalog_server.http.routes.home import home_routes
 from catalog_server.http.routes.management import management_routes
@@ -29,6 +30,7 @@ def build_routes(services: Services) -> list[Route]:
         *tenancy_routes(services),
         *job_routes(services),
         *audit_routes(services),
+        *governance_routes(services),
         *asset_routes(services),
     ]
     for plugin in services.registry:

@@ -10,6 +10,7 @@ from catalog_server.access.permissions import GET_CAPABILITIES, LIST_PLUGINS
 from catalog_server.catalog.capabilities import capabilities_v1, capabilities_v2, cli_hints, management, ui_hints
 from catalog_server.catalog.plugin import Plugin
 from catalog_server.errors import NotFound
+from catalog_server.governance.lifecycle import INITIAL, STATES
 from catalog_server.http.answer_cache import AnswerCache
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.router import Operation, Route, decode_name
@@ -17,6 +18,13 @@ from catalog_server.http.routes.entities import version_of
 from catalog_server.http.services import CacheSettings, Services
 
 _TEXT = {"type": "string"}
+_GOVERNANCE = {
+    "supported": True,
+    "lifecycle": {"states": list(STATES), "defaultState": INITIAL},
+    "versioning": {"enabled": False},
+    "approvals": {"enabled": True},
+    "provenance": {"enabled": False},
+}
 _CAPABILITIES = {
     "type": "object",
     "required": ["schemaVersion", "plugin", "entities", "sources", "actions"],
@@ -72,7 +80,7 @@ def discovery_routes(services: Services) -> list[Route]:
         plugin = registry.get(name)
         if plugin is None:
             raise NotFound(f'plugin "{name[:128]}" not found')
-        return json_response(capabilities_v2(plugin))
+        return json_response(capabilities_v2(plugin, _GOVERNANCE))
 
     return [
         Route(
@@ -126,7 +134,7 @@ def describe(plugin: Plugin) -> dict[str, Any]:
         "healthy": False,
         "entityKinds": [plugin.kind.name],
         "capabilities": capabilities_v1(plugin),
-        "capabilitiesV2": capabilities_v2(plugin),
+        "capabilitiesV2": capabilities_v2(plugin, _GOVERNANCE),
         "management": management(plugin),
         "uiHints": ui_hints(plugin),
         "cliHints": cli_hints(plugin),

@@ -1,0 +1,72 @@
+"""What governance tells the audit trail, in the transaction of each change (spec platform.md 5.2)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from catalog_server.audit.event import Event, Outcome
+from catalog_server.clock import clock_ms
+from catalog_server.db.engine import Connection
+from catalog_server.governance.asset import AssetRef
+from catalog_server.scope import Scope
+
+METADATA_CHANGED: Final = "governance.metadata.changed"
+LIFECYCLE_CHANGED: Final = "governance.lifecycle.changed"
+REQUESTED: Final = "governance.approval.requested"
+DECIDED: Final = "governance.approval.decision"
+DENIED: Final = "governance.approval.denied"
+CANCELED: Final = "governance.approval.canceled"
+EXECUTION_FAILED: Final = "governance.approval.execution_failed"
+TYPES: Final = (METADATA_CHANGED, LIFECYCLE_CHANGED, REQUESTED, DECIDED, DENIED, CANCELED, EXECUTION_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who changes something. `record` records the request itself, with its status, in the transaction of the change."""
+
+    user: str
+    roles: frozenset[str] | None
+    """None: nobody knows them, so that no policy can ask for one."""
+    correlation_id: str
+    request_id: str
+    record: Callable[[Connection, int], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What an event says beside who, when and about which asset."""
+
+    type: str
+    action: str
+    outcome: Outcome = "success"
+    reason: str | None = None
+    old: Mapping[str, Any] | None = None
+    new: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def event_of(scope: Scope, asset: AssetRef, caller: Caller, told: Told, actor: str | None = None) -> Event:
+    """One domain event. It shares the ids of the request with the event of the request itself."""
+    return Event(
+        id=str(uuid.uuid4()),
+        namespace=scope.namespace,
+        correlation_id=caller.correlation_id,
+        event_type=told.type,
+        actor=caller.user if actor is None else actor,
+        created_at=clock_ms(),
+        outcome=told.outcome,
+        action=told.action,
+        request_id=caller.request_id,
+        plugin=asset.plugin,
+        resource_type="assets",
+        resource_ids=(asset.uid,),
+        action_verb=told.action,
+        reason=told.reason,
+        old_value=told.old,
+        new_value=told.new,
+        metadata=told.metadata,
+        asset_uid=asset.uid,
+    )

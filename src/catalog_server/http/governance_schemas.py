@@ -1,0 +1,135 @@
+"""JSON Schemas of the bodies of governance: records, steps of a lifecycle, approval requests, policies."""
+
+from __future__ import annotations
+
+from catalog_server.catalog.capabilities import Document
+from catalog_server.governance.actions import MAX_REASON
+from catalog_server.governance.lifecycle import STATES
+from catalog_server.governance.requests import STATUSES, VERDICTS
+
+_TEXT: Document = {"type": "string"}
+_COUNT: Document = {"type": "integer", "minimum": 0}
+_REASON: Document = {"type": ["string", "null"], "pattern": r"^[^\u0000]*$", "maxLength": MAX_REASON}
+_ASSET_REF: Document = {
+    "type": "object",
+    "required": ["plugin", "kind", "name"],
+    "properties": {"plugin": _TEXT, "kind": _TEXT, "name": _TEXT},
+}
+RECORD_SCHEMA: Document = {
+    "type": "object",
+    "title": "GovernanceRecord",
+    "required": ["assetRef", "governance"],
+    "properties": {
+        "assetRef": _ASSET_REF,
+        "governance": {
+            "type": "object",
+            "required": ["risk", "lifecycle"],
+            "properties": {
+                "lifecycle": {
+                    "type": "object",
+                    "required": ["state", "changedBy"],
+                    "properties": {"state": {"enum": list(STATES)}},
+                }
+            },
+        },
+    },
+}
+STEP_BODY: Document = {
+    "type": "object",
+    "properties": {
+        "dryRun": {"type": "boolean"},
+        "params": {
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "properties": {
+                "state": {"enum": list(STATES)},
+                "targetState": {"enum": list(STATES)},
+                "reason": _REASON,
+            },
+        },
+    },
+}
+STEP_SCHEMA: Document = {
+    "type": "object",
+    "title": "GovernanceActionResult",
+    "required": ["action", "status", "message", "data"],
+    "properties": {
+        "action": _TEXT,
+        "status": {"enum": ["completed", "dry-run", "pending-approval"]},
+        "message": _TEXT,
+        "data": {"type": "object"},
+    },
+}
+_DECISION: Document = {
+    "type": "object",
+    "required": ["id", "requestId", "reviewer", "verdict", "createdAt"],
+    "properties": {"verdict": {"enum": list(VERDICTS)}, "comment": _TEXT},
+}
+REQUEST_SCHEMA: Document = {
+    "type": "object",
+    "title": "ApprovalRequest",
+    "required": [
+        *("id", "assetRef", "action", "policyId", "requiredCount", "status", "requester", "createdAt"),
+    ],
+    "properties": {
+        "id": _TEXT,
+        "assetRef": _ASSET_REF,
+        "action": _TEXT,
+        "actionParams": {"type": "object"},
+        "policyId": _TEXT,
+        "requiredCount": {"type": "integer", "minimum": 1},
+        "status": {"enum": list(STATUSES)},
+        "requester": _TEXT,
+        "reason": _TEXT,
+        "decisions": {"type": "array", "items": _DECISION},
+        "createdAt": _TEXT,
+        "expiresAt": _TEXT,
+        "resolvedAt": _TEXT,
+        "resolvedBy": _TEXT,
+        "resolutionNote": _TEXT,
+    },
+}
+REQUEST_LIST_SCHEMA: Document = {
+    "type": "object",
+    "required": ["requests", "nextPageToken", "totalSize"],
+    "properties": {
+        "requests": {"type": "array", "items": REQUEST_SCHEMA},
+        "nextPageToken": _TEXT,
+        "totalSize": _COUNT,
+    },
+}
+DECISION_BODY: Document = {
+    "type": "object",
+    "required": ["verdict"],
+    "properties": {"verdict": {"enum": list(VERDICTS)}, "comment": _REASON},
+}
+DECIDED_SCHEMA: Document = {
+    "type": "object",
+    "required": ["decision", "requestId"],
+    "properties": {
+        "decision": {"enum": ["approve", "approved", "deny", "denied"]},
+        "requestId": _TEXT,
+        "status": {"const": "pending"},
+        "approvesCount": _COUNT,
+        "deniesCount": _COUNT,
+        "requiredCount": _COUNT,
+        "autoExecuted": {"const": True},
+        "result": STEP_SCHEMA,
+    },
+}
+CANCEL_BODY: Document = {"type": "object", "properties": {"reason": _REASON}}
+CANCELED_SCHEMA: Document = {
+    "type": "object",
+    "required": ["status", "requestId"],
+    "properties": {"status": {"const": "canceled"}, "requestId": _TEXT},
+}
+POLICIES_SCHEMA: Document = {
+    "type": "object",
+    "required": ["policies"],
+    "properties": {
+        "policies": {
+            "type": "array",
+            "items": {"type": "object", "required": ["id", "enabled", "selector", "gate", "expiryHours"]},
+        }
+    },
+}
