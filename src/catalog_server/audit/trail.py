@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from catalog_server.audit import sql
-from catalog_server.audit.event import Cursor, Event, EventFilter, EventPage, event_document
+from catalog_server.audit.event import MANAGEMENT, Cursor, Event, EventFilter, EventPage, event_document
 from catalog_server.audit.spool import Kept, Spool
 from catalog_server.clock import clock_ms
 from catalog_server.db.dialects import read_committed
@@ -52,8 +52,9 @@ class Trail:
     # --- writing ---
 
     def wants(self, event: Event) -> bool:
-        """Whether events of this kind are recorded at all."""
-        return self._is_enabled and (self._logs_denied or event.outcome != "denied")
+        """Whether events of this kind are recorded at all. That a reviewer denies an approval is no denied request."""
+        is_denial = event.outcome == "denied" and event.event_type == MANAGEMENT
+        return self._is_enabled and (self._logs_denied or not is_denial)
 
     def add(self, connection: Connection, event: Event) -> None:
         """Record an event in the transaction of its change."""

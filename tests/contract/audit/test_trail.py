@@ -318,8 +318,9 @@ def test_when_off_then_nothing_is_written(
 def test_denials_can_be_left_out(engine: Engine, tmp_path: Path) -> None:
     trail = build_trail(engine, Spool(tmp_path / "a"), Audit(enabled=True, retention_days=90, log_denied=False))
     trail.write(event(outcome="denied"))
-    trail.write(failed := event(outcome="failure"))
-    assert listed(trail) == (failed,)
+    trail.write(failed := event(outcome="failure", created_at=NOW + 1))
+    trail.write(refused := event(outcome="denied", event_type="governance.approval.denied"))
+    assert listed(trail) == (failed, refused), "what a reviewer says is no denied request"
 
 
 def die(spool: Spool) -> None:
