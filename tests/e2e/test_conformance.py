@@ -83,7 +83,7 @@ def test_reports(server: RunningServer) -> None:
     assert found["totalFailed"] == 0
     assert found["pluginName"] == "mcp"
     assert table.stdout.count("[PASS]") == found["totalPassed"]
-    assert {one["name"][0] for one in found["categories"]} == set("ABCDEFGH")
+    assert {one["name"][0] for one in found["categories"]} == set("ABCDEFGHI")
     suites = ElementTree.fromstring(command(server.url, "--plugin", "mcp", "-o", "junit").stdout)
     assert len(suites.findall("testsuite/testcase")) == sum(len(one["tests"]) for one in found["categories"])
     assert not suites.findall("testsuite/testcase/failure")
@@ -232,6 +232,9 @@ SPOILT: dict[str, Change] = {
     "H.rollback": status(lambda method, path, code: path.endswith("/rollback"), 500),
     "H.enable": status(lambda method, path, code: path.endswith("/enable"), 500),
     "H.audit": body("/events", lambda found: found["events"].clear()),
+    "I.record": body("/Skill/api-health-check", lambda found: found["governance"].pop("risk") and None),
+    "I.dry-runs": status(lambda method, path, code: code == 400 and path.endswith("lifecycle.setState"), 409),
+    "I.approvals": body("/approvals", lambda found: found.update(requests=None)),
 }
 
 
@@ -240,7 +243,7 @@ def test_a_check_can_fail(server: RunningServer, check: str) -> None:
     """Of a server that breaks one promise, the check of that promise fails, and others are still made."""
     expectations = Expectations(writes=check.startswith("H"))
     with spoiling(server, SPOILT[check]) as url:
-        report = run(Site(url, OPERATOR, expectations=expectations), "skills", "ABCDEFGH".replace(check[0], ""))
+        report = run(Site(url, OPERATOR, expectations=expectations), "skills", "ABCDEFGHI".replace(check[0], ""))
     found = {one.check.id: one for one in report.results}
     assert found[check].status == "failed", found[check]
     assert found[check].message

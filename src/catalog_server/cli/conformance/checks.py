@@ -49,8 +49,9 @@ CATEGORIES: Final = {
     "F": "openapi",
     "G": "contract",
     "H": "write_path",
+    "I": "governance",
 }
-"""A to F are those of the reference; G and H are what else clients rely on."""
+"""A to F are those of the reference; the others are what else clients rely on."""
 
 
 def catalog_check(category: str, name: str) -> Callable[[Callable[[Catalog], None]], Callable[[Catalog], None]]:

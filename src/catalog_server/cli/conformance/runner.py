@@ -13,7 +13,7 @@ from typing import Any, Final
 from catalog_server.cli.conformance.checks import CATEGORIES, CHECKS, Broken, Check, Skipped, Status
 from catalog_server.cli.conformance.subject import Catalog, Site
 
-_MODULES: Final = ("capabilities", "entities", "sources", "server", "contract", "writes")
+_MODULES: Final = ("capabilities", "entities", "sources", "server", "contract", "writes", "governance")
 _READY_ATTEMPTS: Final = 30
 _READY_SECONDS: Final = 1.0
 
