@@ -92,5 +92,5 @@ class Office:
         return self.approvals.get(TEAM_A, request_id).request.status_at(self.clock())
 
     def history(self, asset: AssetRef = ASSET) -> list[Event]:
-        """Of one asset, in no order for events of the same moment."""
+        """Of one asset, newest first."""
         return list(self.trail.list_events(TEAM_A, EventFilter(asset_uid=asset.uid), page_size=100).events)

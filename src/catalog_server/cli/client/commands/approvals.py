@@ -21,10 +21,10 @@ STATUSES: Final = ("pending", "approved", "denied", "canceled", "expired", "all"
 
 _COLUMNS: Final = (
     Column("ID", "id", is_whole=True),
-    Column("Asset", lambda request: _asset(request)),
+    Column("Asset", lambda request: _asset(request), is_whole=True),
     Column("Wants", "actionParams.state"),
-    Column("Status", "status"),
-    Column("Requester", "requester"),
+    Column("Status", "status", is_spare=True),
+    Column("Requester", "requester", is_spare=True),
     Column("Policy", "policyId", is_spare=True),
     Column("Created", "createdAt", is_whole=True, is_spare=True),
     Column("Expires", "expiresAt", is_whole=True, is_wide=True),
