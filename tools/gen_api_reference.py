@@ -43,7 +43,9 @@ stand as they are or as `%2F`; everywhere else a name is one path segment.
 """
 _MEANINGS = {
     200: "The answer.",
-    202: "A job was queued, or one that lives already was found. `Location` is where it can be watched.",
+    201: "A version was made.",
+    202: "A job was queued, or one that lives already was found; `Location` is where it can be watched. Or a step of"
+    " a lifecycle waits for an approval, whose `requestId` is told.",
     300: "Several sources have an entity of this name; `choices` lists them.",
     304: "Not changed since the `ETag` that the client sent. No body.",
     400: "A parameter or the body is wrong, or the request names no namespace where it has to.",

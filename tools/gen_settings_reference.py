@@ -29,14 +29,11 @@ the value and what is allowed; connection strings are never shown. An unknown fl
 Three rules span settings: the lease duration must exceed the renew deadline, which must exceed the retry period; a
 database type must agree with the connection string, and `postgres` and `mysql` need one; `CATALOG_AUTH_MODE=jwt`
 needs a public key unless unverified tokens are allowed.
-
-Status "later" marks settings that are checked now and take effect in a later release. The server names the ones
-that are set when it starts.
 """
 
 _HEADER = """\
-| Variable | Flag | Type | Default | Allowed | Purpose | Status |
-| --- | --- | --- | --- | --- | --- | --- |
+| Variable | Flag | Type | Default | Allowed | Purpose |
+| --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -75,7 +72,6 @@ def _render_row(row: Setting, note: str) -> str:
         default,
         row.kind.allowed,
         f"{row.purpose} {note}",
-        "active" if row.active else "later",
     ]
     return f"| {' | '.join(_escape(cell) for cell in cells)} |\n"
 

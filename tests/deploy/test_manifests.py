@@ -171,7 +171,6 @@ def test_variables_of_the_deployment_then_settings_that_load() -> None:
     assert settings.leader_election.enabled
     assert settings.leader_election.lease_namespace == "catalog-system"
     assert settings.config_store.namespace == "catalog-system"
-    assert settings.not_active_yet == ()
 
 
 def test_grace_period_then_longer_than_a_stop_takes() -> None:

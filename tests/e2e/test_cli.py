@@ -69,6 +69,12 @@ WORDS = {
     "governance lifecycle archive": "agents Agent scout -y",
     "governance lifecycle restore": "agents Agent scout --reason missed",
     "governance policies": "",
+    "governance bind": "agents Agent scout --env dev --version {version}",
+    "versions list": "agents Agent scout",
+    "versions create": "agents Agent scout --label 1.0",
+    "bindings": "agents Agent scout",
+    "promote": "agents Agent scout --from dev --to stage",
+    "rollback": "agents Agent scout --env dev --version {version} -y",
     "approvals list": "--status all",
     "approvals get": "{request}",
     "approvals approve": "{request} --comment fine",
@@ -91,6 +97,7 @@ CHANGING = (
     *("sources disable", "sources enable", "sources delete", "sources apply", "sources rollback", "refresh"),
     *("governance set", *(f"governance lifecycle {step}" for step in ("set", "deprecate", "archive", "restore"))),
     *("approvals approve", "approvals reject", "approvals cancel"),
+    *("governance bind", "versions create", "promote", "rollback"),
 )
 POLICIES = "policies: [{id: skills, selector: {kinds: [Skill], transitions: [{to: approved}]}}]"
 ENDED, RATE_LIMITED = 6, 7
@@ -127,6 +134,7 @@ class World:
         if "{request}" in text:
             text = text.replace("{request}", self.new_request())
         ids = {"{job}": "jobs list", "{event}": "audit list", "{revision}": "sources revisions --plugin skills"}
+        ids["{version}"] = "versions list agents Agent scout"
         for hole, listing in ids.items():
             if hole in text:
                 text = text.replace(hole, self.client.ok(*listing.split(), "-o", "name").lines[-1])
@@ -155,6 +163,10 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         world = World(server, client, session)
         world.new_request()  # so that no list of governance is empty
         client.ok("governance", "set", "agents", "Agent", "scout", "--owner", "peter")
+        client.ok("governance", "lifecycle", "set", "agents", "Agent", "scout", "approved")
+        scout = ("agents", "Agent", "scout")
+        version = client.ok("versions", "create", *scout, "--label", "0.1", "-o", "name").lines[0]
+        client.ok("governance", "bind", *scout, "--env", "dev", "--version", version)
         yield world
 
 
@@ -257,8 +269,8 @@ def test_every_example_of_the_help_when_run_then_it_works(world: World) -> None:
             if "watch JOB" in example or "cancel JOB" in example or "8080" in example:
                 continue  # run above, and in the how-to page; it would change the server of this test
             line = example.replace("JOB", "{job}").replace("EVENT", "{event}").replace("VERSION", "{revision}")
-            line = line.replace("REQUEST", "{request}")
-            for hole in ("{job}", "{event}", "{revision}", "{request}"):
+            line = line.replace("REQUEST", "{request}").replace("{revision}_ID", "{version}")
+            for hole in ("{job}", "{event}", "{revision}", "{request}", "{version}"):
                 if hole in line:
                     line = line.replace(hole, world.known(hole)[0])
             prune = line.replace("--prune --yes", "--prune --dry-run").replace("delete mcp-default", "delete new")

@@ -47,6 +47,10 @@ GET     {G}/assets/{plugin}/{kind}/{name}           approvals/list
 PATCH   {G}/assets/{plugin}/{kind}/{name}           approvals/update
 GET     {G}/assets/{plugin}/{kind}/{name}/history   approvals/list
 POST    {G}/assets/{plugin}/{kind}/{name}/actions/{action}  approvals/approve
+GET     {G}/assets/{plugin}/{kind}/{name}/versions  approvals/list
+POST    {G}/assets/{plugin}/{kind}/{name}/versions  approvals/approve
+GET     {G}/assets/{plugin}/{kind}/{name}/bindings  approvals/list
+PUT     {G}/assets/{plugin}/{kind}/{name}/bindings/{environment}  approvals/update
 GET     {G}/approvals                               approvals/list
 GET     {G}/approvals/{request_id}                  approvals/list
 POST    {G}/approvals/{request_id}/decisions        approvals/approve

@@ -100,7 +100,19 @@ def test_viewers_read_and_change_nothing(operator: Operator, method: str, path: 
         ("POST", SET_STATE, b"", "params.state"),
         ("POST", SET_STATE, {"params": []}, "params"),
         ("POST", SET_STATE, {"dryRun": "yes"}, "dryRun"),
-        ("POST", f"{ASSET}/actions/version.create", {}, "action"),
+        ("POST", f"{ASSET}/actions/version.explode", {}, "action"),
+        ("POST", f"{ASSET}/actions/version.create", {}, "params.versionLabel"),
+        ("POST", f"{ASSET}/actions/promotion.bind", {"params": {"environment": "dev"}}, "params.versionId"),
+        ("POST", f"{ASSET}/actions/promotion.bind", {"params": {"environment": "x", "versionId": "v"}}, "environment"),
+        ("POST", f"{ASSET}/actions/promotion.bind", {"params": {"environment": "dev", "versionId": "v"}}, "params"),
+        ("POST", f"{ASSET}/actions/promotion.promote", {"params": {"fromEnv": "dev", "toEnv": "dev"}}, "toEnv"),
+        ("POST", f"{ASSET}/actions/promotion.promote", {"params": {"fromEnv": "dev", "toEnv": "stage"}}, "params"),
+        ("POST", f"{ASSET}/versions", {}, "versionLabel"),
+        ("POST", f"{ASSET}/versions", {"versionLabel": " x"}, "versionLabel"),
+        ("POST", f"{ASSET}/versions", {"versionLabel": "x", "label": "y"}, "label"),
+        ("PUT", f"{ASSET}/bindings/dev", {}, "versionId"),
+        ("PUT", f"{ASSET}/bindings/production", {"versionId": "v"}, "environment"),
+        ("GET", f"{ASSET}/versions?pageToken=abc", None, "pageToken"),
         ("POST", f"{BASE}/approvals/x/decisions", {"verdict": "maybe"}, "verdict"),
         ("POST", f"{BASE}/approvals/x/decisions", {"verdict": ["deny"]}, "verdict"),
         ("POST", f"{BASE}/approvals/x/decisions", {"verdict": "deny", "comment": 5}, "comment"),
@@ -148,16 +160,49 @@ def test_names_as_catalogs_have_them(operator: Operator, name: str) -> None:
     assert operator.ok("POST", f"{path}/actions/lifecycle.setState", APPROVE, status=202)
 
 
+def test_from_a_version_to_production(tmp_path: Path) -> None:
+    (tmp_path / "governance.yaml").write_text("environments: [lab, live]\n")
+    entity = f"{BASE}/assets/skills/Skill/one"
+    with operating(tmp_path, CATALOG_GOVERNANCE_CONFIG=str(tmp_path / "governance.yaml")) as operator:
+        version = operator.ok("POST", f"{entity}/versions", {"versionLabel": "1.0"}, status=201)
+        assert version["contentDigest"].startswith("sha256:")
+        assert (version["provenance"]["sourceId"], version["provenance"]["sourceUri"]) == ("main", "main.yaml")
+        bound = operator.ok("PUT", f"{entity}/bindings/lab", {"versionId": version["versionId"]})
+        assert (bound["environment"], bound["boundBy"]) == ("lab", "olivia")
+        promote = {"params": {"fromEnvironment": "lab", "toEnvironment": "live"}}
+        refused = operator.error("POST", f"{entity}/actions/promotion.promote", promote, status=400)
+        assert "draft assets cannot be bound to live" in refused["message"]
+        operator.ok("POST", f"{entity}/actions/lifecycle.setState", APPROVE)
+        assert operator.ok("POST", f"{entity}/actions/promotion.promote", promote)["status"] == "completed"
+        found = operator.ok("GET", f"{entity}/bindings")["bindings"]
+        assert [one["environment"] for one in found] == ["lab", "live"]
+        assert operator.error("PUT", f"{entity}/bindings/lab", {"versionId": "1.0:00000000"}, status=404)
+        (described,) = operator.ok("GET", "/api/plugins/skills/capabilities")["entities"]
+        assert described["governance"]["versioning"] == {"enabled": True, "environments": ["lab", "live"]}
+
+
+@pytest.mark.parametrize(("given", "days"), [({}, 30), ({"CATALOG_AUDIT_RETENTION_DAYS": "90"}, 90)])
+def test_the_file_says_how_long_events_are_kept_unless_the_variable_does(
+    tmp_path: Path, given: dict[str, str], days: int
+) -> None:
+    """D48: the variable, when set, wins over the file, also with the value that is its default."""
+    (tmp_path / "governance.yaml").write_text("auditRetention: {days: 30}\n")
+    with operating(tmp_path, CATALOG_GOVERNANCE_CONFIG=str(tmp_path / "governance.yaml"), **given) as operator:
+        assert operator.services.trail._retention_ms == days * 24 * 60 * 60 * 1000
+
+
 def test_pages(operator: Operator) -> None:
     for number in range(5):
         operator.ok("POST", f"{BASE}/assets/mcp/mcpserver/m{number}/actions/lifecycle.setState", APPROVE, status=202)
         operator.ok("PATCH", ASSET, {"team": {"name": f"t{number}"}})
-    for path, key in ((f"{BASE}/approvals", "requests"), (f"{ASSET}/history", "events")):
+        operator.ok("POST", f"{BASE}/assets/x/y/z/versions", {"versionLabel": "1.0"}, status=201)
+    lists = ((f"{BASE}/approvals", "requests", "id"), (f"{ASSET}/history", "events", "id"))
+    for path, key, name in (*lists, (f"{BASE}/assets/x/y/z/versions", "versions", "versionId")):
         found, token = [], ""
         while True:
             page = operator.ok("GET", f"{path}?pageSize=2&pageToken={token}")
             assert page["totalSize"] == 5
-            found += [one["id"] for one in page[key]]
+            found += [one[name] for one in page[key]]
             token = page["nextPageToken"]
             if not token:
                 break

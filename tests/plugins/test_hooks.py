@@ -187,7 +187,7 @@ ADVERTISED = {
 
 @pytest.mark.parametrize("name", ADVERTISED)
 def test_columns_and_filters_when_advertised_then_are_those_of_the_specification(name: str) -> None:
-    [entity] = capabilities_v2(load_plugin(name))["entities"]
+    [entity] = capabilities_v2(load_plugin(name), {})["entities"]
     columns, filters = ADVERTISED[name]
     assert {column["name"] for column in entity["fields"]["columns"]} == set(columns.split())
     assert {field["name"] for field in entity["fields"]["filterFields"]} == set(filters.split())

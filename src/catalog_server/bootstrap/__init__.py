@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,8 @@ from catalog_server.db.engine import Engine, open_engine
 from catalog_server.db.fencing import Fence
 from catalog_server.db.migrate import check_migrated, migrate
 from catalog_server.errors import Invalid, Unavailable
-from catalog_server.governance.service import open_governance, read_policies
+from catalog_server.governance.entities import Entities
+from catalog_server.governance.service import Rules, open_governance, read_rules
 from catalog_server.health import Health
 from catalog_server.http.app import App, build_app
 from catalog_server.http.services import CacheSettings, Services
@@ -168,8 +169,17 @@ class _Parts:
             ask=self.refreshes.schedule,
         )
 
+    @cached_property
+    def rules(self) -> Rules:
+        """Of governance."""
+        files = self.settings.governance
+        return read_rules(files.approval_policies, files.config)
+
     def _trail(self) -> Trail:
-        return Trail(self.engine, Spool(self.settings.paths.data_dir / "audit"), self.settings.audit)
+        audit, days = self.settings.audit, self.rules.config.audit_retention.days
+        if days is not None and "audit.retention_days" not in self.settings.given:
+            audit = replace(audit, retention_days=days)
+        return Trail(self.engine, Spool(self.settings.paths.data_dir / "audit"), audit)
 
     def _queue(self) -> Queue:
         return Queue(
@@ -277,10 +287,12 @@ class _Parts:
 
     def services(self, authorizer: Authorizer, trust: HeaderTrust | Tokens) -> Services:
         settings, cache = self.settings, self.settings.cache
+        reader, overlays = Reader(self.indexes), Overlays(self.engine, self.follower.catch_up)
+        entities = Entities(self.registry, reader, overlays, self.configuration)
         return Services(
             registry=self.registry,
             indexes=self.indexes,
-            reader=Reader(self.indexes),
+            reader=reader,
             links=self.links,
             configuration=self.configuration,
             statuses=self.statuses,
@@ -303,9 +315,9 @@ class _Parts:
             schedule=self.schedule,
             loader=self.loader,
             fetcher=self.fetcher,
-            overlays=Overlays(self.engine, self.follower.catch_up),
+            overlays=overlays,
             trail=self.trail,
-            governance=open_governance(self.engine, self.trail, read_policies(settings.governance.approval_policies)),
+            governance=open_governance(self.engine, self.trail, self.rules, entities.look),
             queue=self.queue,
             measurements=self.measurements,
             tracer=self.tracing.tracer,

@@ -157,8 +157,6 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
         sources=[str(path) for path in settings.paths.sources],
         database=_database(settings),
     )
-    if settings.not_active_yet:
-        log.warning("settings that this release does not use yet", settings=list(settings.not_active_yet))
 
 
 def _database(settings: Settings) -> str:

@@ -22,6 +22,7 @@ _NAMESPACE = word(63)
 _PLUGIN = word(63)
 _SOURCE = word(128)
 _ASSET_UID = text(640)  # plugin:kind:name
+_VERSION_ID = text(137)  # label:8 hexadecimal digits
 
 entities = Table(
     "entities",
@@ -265,6 +266,45 @@ approval_decisions = Table(
     Column("comment", text(2000)),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("request_id", "reviewer", name="uq_approval_decisions_reviewer"),
+)
+
+asset_versions = Table(
+    "asset_versions",
+    metadata,
+    Column("id", word(36), primary_key=True),
+    Column("namespace", _NAMESPACE, nullable=False),
+    Column("asset_uid", _ASSET_UID, nullable=False),
+    Column("version_id", _VERSION_ID, nullable=False),
+    Column("version_label", text(128), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", text(255), nullable=False),
+    Column("content_digest", word(128)),  # of the entity; null: no catalog had it
+    Column("provenance_source_type", word(63)),
+    Column("provenance_source_uri", long_text()),
+    Column("provenance_source_id", _SOURCE),
+    Column("provenance_revision_id", word(64)),
+    Column("provenance_observed_at", BigInteger),
+    Column("governance_snapshot", long_text(), nullable=False),  # JSON object
+    Column("asset_snapshot", long_text(), nullable=False),  # JSON object, empty where no catalog had it
+    UniqueConstraint("namespace", "version_id", name="uq_asset_versions_version"),
+    Index("ix_asset_versions_asset", "namespace", "asset_uid", "created_at"),
+)
+
+env_bindings = Table(
+    "env_bindings",
+    metadata,
+    Column("id", word(36), primary_key=True),
+    Column("namespace", _NAMESPACE, nullable=False),
+    Column("plugin", _PLUGIN, nullable=False),
+    Column("asset_kind", _PLUGIN, nullable=False),
+    Column("asset_name", text(512), nullable=False),
+    Column("asset_uid", _ASSET_UID, nullable=False),
+    Column("environment", word(63), nullable=False),
+    Column("version_id", _VERSION_ID, nullable=False),
+    Column("bound_at", BigInteger, nullable=False),
+    Column("bound_by", text(255), nullable=False),
+    Column("previous_version_id", _VERSION_ID),
+    UniqueConstraint("namespace", "asset_uid", "environment", name="uq_env_bindings_place"),
 )
 
 migration_lock = Table(

@@ -22,7 +22,10 @@ DECIDED: Final = "governance.approval.decision"
 DENIED: Final = "governance.approval.denied"
 CANCELED: Final = "governance.approval.canceled"
 EXECUTION_FAILED: Final = "governance.approval.execution_failed"
-TYPES: Final = (METADATA_CHANGED, LIFECYCLE_CHANGED, REQUESTED, DECIDED, DENIED, CANCELED, EXECUTION_FAILED)
+VERSION_CREATED: Final = "governance.version.created"
+BOUND: Final = "governance.promotion.bound"
+PROMOTED: Final = "governance.promotion.promoted"
+ROLLED_BACK: Final = "governance.promotion.rollback"
 
 
 _numbers: Final = count()

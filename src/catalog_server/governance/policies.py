@@ -5,32 +5,25 @@ Read once, at the start: a file that is wrong stops it, since a policy that is n
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from catalog_server.errors import Invalid
 from catalog_server.governance.asset import AssetRef
+from catalog_server.governance.files import Part, Parts, parse_file, placed
 from catalog_server.governance.lifecycle import State
-from catalog_server.schema.structs import convert, steps_of
-from catalog_server.schema.yaml_reader import Limits, read_document
 
-LIMITS: Final = Limits(max_bytes=1024 * 1024)
 ANY: Final = ("", "*")
 _Id = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 _Text = Annotated[str, Meta(max_length=2000)]
 _Word = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
-class _Part(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Part of the file."""
-
-
-class Transition(_Part, frozen=True):
+class Transition(Part, frozen=True):
     """From one state to another; `*` or nothing stands for any."""
 
     from_: Literal["draft", "approved", "deprecated", "archived", "*", ""] = msgspec.field(name="from", default="")
@@ -40,7 +33,7 @@ class Transition(_Part, frozen=True):
         return self.from_ in (*ANY, before) and self.to in (*ANY, after)
 
 
-class Selector(_Part, frozen=True):
+class Selector(Part, frozen=True):
     """What a policy is about. An empty list does not narrow."""
 
     plugins: tuple[_Word, ...] = ()
@@ -49,7 +42,7 @@ class Selector(_Part, frozen=True):
     transitions: tuple[Transition, ...] = ()
 
 
-class Gate(_Part, frozen=True):
+class Gate(Part, frozen=True):
     """What it takes. `allowed_roles` empty: whoever may approve at all."""
 
     required_count: Annotated[int, Meta(ge=1, le=100)] = 1
@@ -57,7 +50,7 @@ class Gate(_Part, frozen=True):
     deny_on_first: bool = False
 
 
-class Policy(_Part, frozen=True):
+class Policy(Part, frozen=True):
     """One entry of the file."""
 
     id: _Id
@@ -73,7 +66,7 @@ class Policy(_Part, frozen=True):
         return dict(msgspec.to_builtins(self))
 
 
-class _File(_Part, frozen=True):
+class _File(Part, frozen=True):
     policies: tuple[Policy, ...]
 
 
@@ -108,14 +101,11 @@ def parse_policies(data: bytes, *, file: str) -> Policies:
     Raises:
         Invalid: it is no YAML, or breaks a rule; with file, line and field.
     """
-    document = read_document(data, file=file, limits=LIMITS)
+    found, document = parse_file(data, file, _File, _PARTS)
     try:
-        found = convert({} if document.value is None else document.value, _File, _nearest)
         _check_ids(found.policies)
     except Invalid as error:
-        place = document.locate(steps_of(error.field))
-        message = f"{error.field}: {error.reason}" if error.field else error.reason
-        raise Invalid(message, field=error.field, location=place, code=error.code) from None
+        raise placed(error, document) from None
     return Policies(found.policies)
 
 
@@ -126,15 +116,10 @@ def _check_ids(policies: Sequence[Policy]) -> None:
             raise Invalid(f"{policy.id} stands at policies[{first[policy.id]}] already", field=f"policies[{number}].id")
 
 
-_KEYS: Final = {
+_PARTS: Final[Parts] = {
     "": _File,
     "policies": Policy,
     "policies.selector": Selector,
     "policies.selector.transitions": Transition,
     "policies.gate": Gate,
 }
-
-
-def _nearest(key: str, parent: str) -> str | None:
-    close = difflib.get_close_matches(key, _KEYS[parent].__struct_encode_fields__, n=1)
-    return close[0] if close else None

@@ -1,4 +1,4 @@
-"""Statements on governance records, approval requests and decisions. Each takes the scope it works in.
+"""Statements on governance records, approvals, versions and bindings. Each takes the scope it works in.
 
 Returns frozen values, never rows that still talk to the database.
 """
@@ -6,6 +6,7 @@ Returns frozen values, never rows that still talk to the database.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +14,21 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from catalog_server.db.dialects import insert_ignore
 from catalog_server.db.fitting import fit
-from catalog_server.db.tables import approval_decisions, approval_requests, asset_governance
+from catalog_server.db.tables import (
+    approval_decisions,
+    approval_requests,
+    asset_governance,
+    asset_versions,
+    env_bindings,
+)
 from catalog_server.governance.asset import AssetRef
+from catalog_server.governance.binding import Binding
 from catalog_server.governance.requests import ApprovalRequest, Cursor, Decision, Gate, RequestFilter
+from catalog_server.governance.version import Provenance, Version, VersionCursor
 from catalog_server.scope import Scope
 
 _RECORD, _REQUEST, _DECISION = asset_governance.c, approval_requests.c, approval_decisions.c
+_VERSION, _BINDING = asset_versions.c, env_bindings.c
 
 # --- records ---
 
@@ -190,4 +200,140 @@ def list_decisions(connection: Connection, scope: Scope, request_id: str) -> tup
     )
     return tuple(
         Decision(row.id, row.request_id, row.reviewer, row.verdict, row.comment, row.created_at) for row in found
+    )
+
+
+# --- versions ---
+
+
+def insert_version(
+    connection: Connection,
+    scope: Scope,
+    asset: AssetRef,
+    version: Version,
+    governance: Mapping[str, Any],
+    document: bytes,
+) -> None:
+    """Keep a version with its snapshots: of the governance record, and of the entity as JSON."""
+    origin = version.provenance
+    values = {
+        "id": version.id,
+        "namespace": scope.namespace,
+        "asset_uid": asset.uid,
+        "version_id": version.version_id,
+        "version_label": version.label,
+        "created_at": version.created_at,
+        "created_by": version.created_by,
+        "content_digest": version.content_digest,
+        "provenance_source_type": origin and origin.source_type,
+        "provenance_source_uri": origin and origin.source_uri,
+        "provenance_source_id": origin and origin.source_id,
+        "provenance_revision_id": origin and origin.revision_id,
+        "provenance_observed_at": origin and origin.observed_at,
+        "governance_snapshot": json.dumps(governance, ensure_ascii=False),
+        "asset_snapshot": document.decode(),
+    }
+    connection.execute(asset_versions.insert().values(**fit(asset_versions, values)))
+
+
+def list_versions(
+    connection: Connection, scope: Scope, asset: AssetRef, *, after: VersionCursor | None, limit: int
+) -> tuple[Version, ...]:
+    """Newest first; those of the same millisecond in the order of their ids, so that pages neither skip nor repeat."""
+    # Without the snapshots, which may be long.
+    columns = [column for column in _VERSION if not column.name.endswith("_snapshot")]
+    query = select(*columns).where(*_versions_of(scope, asset))
+    if after is not None:
+        same_time = and_(_VERSION.created_at == after.created_at, _VERSION.id < after.id)
+        query = query.where(or_(_VERSION.created_at < after.created_at, same_time))
+    found = connection.execute(query.order_by(_VERSION.created_at.desc(), _VERSION.id.desc()).limit(limit))
+    return tuple(map(_version, found))
+
+
+def count_versions(connection: Connection, scope: Scope, asset: AssetRef) -> int:
+    query = select(func.count()).select_from(asset_versions).where(*_versions_of(scope, asset))
+    return int(connection.execute(query).scalar_one())
+
+
+def has_version(connection: Connection, scope: Scope, asset: AssetRef, version_id: str) -> bool:
+    """Whether it is a version of this asset."""
+    query = select(_VERSION.id).where(*_versions_of(scope, asset), _VERSION.version_id == version_id)
+    return connection.execute(query).one_or_none() is not None
+
+
+def _versions_of(scope: Scope, asset: AssetRef) -> tuple[ColumnElement[bool], ...]:
+    return _VERSION.namespace == scope.namespace, _VERSION.asset_uid == asset.uid
+
+
+def _version(row: Any) -> Version:
+    has_origin = row.provenance_source_type is not None
+    return Version(
+        id=row.id,
+        version_id=row.version_id,
+        label=row.version_label,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        content_digest=row.content_digest,
+        provenance=Provenance(
+            row.provenance_source_type,
+            row.provenance_source_id,
+            row.provenance_source_uri,
+            row.provenance_revision_id,
+            row.provenance_observed_at,
+        )
+        if has_origin
+        else None,
+    )
+
+
+# --- bindings ---
+
+
+def list_bindings(connection: Connection, scope: Scope, asset: AssetRef) -> tuple[Binding, ...]:
+    """In the order of the names of environments."""
+    found = connection.execute(select(env_bindings).where(*_bindings_of(scope, asset)).order_by(_BINDING.environment))
+    return tuple(map(_binding, found))
+
+
+def read_binding(connection: Connection, scope: Scope, asset: AssetRef, environment: str) -> Binding | None:
+    query = select(env_bindings).where(*_bindings_of(scope, asset), _BINDING.environment == environment)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _binding(row)
+
+
+def write_binding(connection: Connection, scope: Scope, asset: AssetRef, binding: Binding) -> None:
+    """Write the binding of an asset whose record this transaction has locked."""
+    values = {
+        "version_id": binding.version_id,
+        "bound_at": binding.bound_at,
+        "bound_by": binding.bound_by,
+        "previous_version_id": binding.previous_version_id,
+    }
+    place = (*_bindings_of(scope, asset), _BINDING.environment == binding.environment)
+    changed = connection.execute(update(env_bindings).where(*place).values(**fit(env_bindings, values)))
+    if changed.rowcount == 0:
+        row = {
+            **values,
+            "id": str(uuid.uuid4()),
+            "namespace": scope.namespace,
+            "plugin": asset.plugin,
+            "asset_kind": asset.kind,
+            "asset_name": asset.name,
+            "asset_uid": asset.uid,
+            "environment": binding.environment,
+        }
+        connection.execute(env_bindings.insert().values(**fit(env_bindings, row)))
+
+
+def _bindings_of(scope: Scope, asset: AssetRef) -> tuple[ColumnElement[bool], ...]:
+    return _BINDING.namespace == scope.namespace, _BINDING.asset_uid == asset.uid
+
+
+def _binding(row: Any) -> Binding:
+    return Binding(
+        environment=row.environment,
+        version_id=row.version_id,
+        bound_at=row.bound_at,
+        bound_by=row.bound_by,
+        previous_version_id=row.previous_version_id,
     )

@@ -6,10 +6,13 @@ from catalog_server.catalog.capabilities import Document
 from catalog_server.governance.actions import MAX_REASON
 from catalog_server.governance.lifecycle import STATES
 from catalog_server.governance.requests import STATUSES, VERDICTS
+from catalog_server.governance.versions import LABEL, MAX_LABEL
 
 _TEXT: Document = {"type": "string"}
 _COUNT: Document = {"type": "integer", "minimum": 0}
 _REASON: Document = {"type": ["string", "null"], "pattern": r"^[^\u0000]*$", "maxLength": MAX_REASON}
+_WORD: Document = {"type": "string", "pattern": r"^[^\u0000]*$", "maxLength": 255}
+_LABEL: Document = {"type": "string", "pattern": f"^{LABEL}$", "maxLength": MAX_LABEL}
 _ASSET_REF: Document = {
     "type": "object",
     "required": ["plugin", "kind", "name"],
@@ -34,7 +37,8 @@ RECORD_SCHEMA: Document = {
         },
     },
 }
-STEP_BODY: Document = {
+# Which of them an action takes, the action says.
+ACTION_BODY: Document = {
     "type": "object",
     "properties": {
         "dryRun": {"type": "boolean"},
@@ -44,12 +48,15 @@ STEP_BODY: Document = {
             "properties": {
                 "state": {"enum": list(STATES)},
                 "targetState": {"enum": list(STATES)},
+                "versionLabel": _LABEL,
+                **dict.fromkeys(("environment", "fromEnv", "toEnv", "fromEnvironment", "toEnvironment"), _WORD),
+                **dict.fromkeys(("versionId", "targetVersionId"), _WORD),
                 "reason": _REASON,
             },
         },
     },
 }
-STEP_SCHEMA: Document = {
+ACTION_RESULT_SCHEMA: Document = {
     "type": "object",
     "title": "GovernanceActionResult",
     "required": ["action", "status", "message", "data"],
@@ -114,7 +121,7 @@ DECIDED_SCHEMA: Document = {
         "deniesCount": _COUNT,
         "requiredCount": _COUNT,
         "autoExecuted": {"const": True},
-        "result": STEP_SCHEMA,
+        "result": ACTION_RESULT_SCHEMA,
     },
 }
 CANCEL_BODY: Document = {"type": "object", "properties": {"reason": _REASON}}
@@ -132,4 +139,56 @@ POLICIES_SCHEMA: Document = {
             "items": {"type": "object", "required": ["id", "enabled", "selector", "gate", "expiryHours"]},
         }
     },
+}
+VERSION_BODY: Document = {
+    "type": "object",
+    "required": ["versionLabel"],
+    "additionalProperties": False,
+    "properties": {"versionLabel": _LABEL, "reason": _REASON},
+}
+VERSION_SCHEMA: Document = {
+    "type": "object",
+    "title": "AssetVersion",
+    "required": ["versionId", "versionLabel", "createdAt", "createdBy"],
+    "properties": {
+        "versionId": _TEXT,
+        "versionLabel": _TEXT,
+        "createdAt": _TEXT,
+        "createdBy": _TEXT,
+        "contentDigest": _TEXT,
+        "provenance": {"type": "object", "required": ["sourceType", "sourceUri", "sourceId", "observedAt"]},
+    },
+}
+VERSION_LIST_SCHEMA: Document = {
+    "type": "object",
+    "required": ["versions", "nextPageToken", "totalSize"],
+    "properties": {
+        "versions": {"type": "array", "items": VERSION_SCHEMA},
+        "nextPageToken": _TEXT,
+        "totalSize": _COUNT,
+    },
+}
+BINDING_BODY: Document = {
+    "type": "object",
+    "required": ["versionId"],
+    "additionalProperties": False,
+    "properties": {"versionId": {**_WORD, "minLength": 1}},
+}
+BINDING_SCHEMA: Document = {
+    "type": "object",
+    "title": "EnvironmentBinding",
+    "required": ["environment", "versionId", "boundAt", "boundBy"],
+    "properties": {
+        "environment": _TEXT,
+        "versionId": _TEXT,
+        "boundAt": _TEXT,
+        "boundBy": _TEXT,
+        "previousVersionId": _TEXT,
+        "warnings": {"type": "array", "items": _TEXT},
+    },
+}
+BINDINGS_SCHEMA: Document = {
+    "type": "object",
+    "required": ["bindings"],
+    "properties": {"bindings": {"type": "array", "items": BINDING_SCHEMA}},
 }

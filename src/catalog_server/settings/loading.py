@@ -28,8 +28,7 @@ def usage_text(*, with_variables: bool = True) -> str:
     if with_variables:
         lines += ["", "Variables (a flag wins over its variable; an empty value counts as unset):"]
         for row in (row for row in TABLE if row.variable):
-            later = "" if row.active else " Used by a later release."
-            lines += [f"  {row.variable}", f"      {row.purpose} Default: {row.default or 'none'}.{later}"]
+            lines += [f"  {row.variable}", f"      {row.purpose} Default: {row.default or 'none'}."]
             lines += [f"      Use {row.kind.allowed}."]
     return "\n".join(lines) + "\n"
 
@@ -83,8 +82,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     groups = {
         name: group(**{f.name: values[f"{name}.{f.name}"] for f in fields(group)}) for name, group in GROUPS.items()
     }
-    later = tuple(origins[row.path] for row in TABLE if row.path in origins and not row.active)
-    return Settings(**groups, not_active_yet=later)
+    return Settings(**groups, given=frozenset(origins))
 
 
 def _parse_value(row: Setting, origin: str, text: str) -> Any:

@@ -1,4 +1,4 @@
-"""How a setting is declared: one row with its names, default, kind, purpose and status."""
+"""How a setting is declared: one row with its names, default, kind and purpose."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ class Setting:
     default: str
     kind: Kind[Any]
     purpose: str
-    active: bool
     derive: Derive | None
     path: str = ""
 
@@ -38,25 +37,13 @@ class Setting:
     def variable(self) -> str | None:
         return next((name for name in self.names.split() if not name.startswith("-")), None)
 
-    @property
-    def since(self) -> str:
-        return "active" if self.active else "validated now, used by a later release"
 
-
-def active(names: str, default: str, kind: Kind[T], purpose: str, derive: Derive | None = None) -> T:
-    """Declare a setting that this release acts on. `derive` computes the default from the settings above it."""
-    return cast(T, _declared(Setting(names, default, kind, purpose, True, derive)))
-
-
-def later(names: str, default: str, kind: Kind[T], purpose: str, derive: Derive | None = None) -> T:
-    """Declare a setting that is validated now and used by a later release."""
-    return cast(T, _declared(Setting(names, default, kind, purpose, False, derive)))
-
-
-def _declared(row: Setting) -> Any:
+def setting(names: str, default: str, kind: Kind[T], purpose: str, derive: Derive | None = None) -> T:
+    """Declare a setting. `derive` computes the default from the settings above it."""
+    row = Setting(names, default, kind, purpose, derive)
     if row.derive is not None:
-        return field(metadata={"setting": row})
-    return field(default=row.kind.parse(row.default), metadata={"setting": row})
+        return cast(T, field(metadata={"setting": row}))
+    return cast(T, field(default=row.kind.parse(row.default), metadata={"setting": row}))
 
 
 def default_data_dir(values: Mapping[str, Any], environ: Mapping[str, str]) -> Path:

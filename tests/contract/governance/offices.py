@@ -9,16 +9,19 @@ from catalog_server.audit.event import Event, EventFilter
 from catalog_server.audit.spool import Spool
 from catalog_server.audit.trail import Trail
 from catalog_server.db.engine import Engine
-from catalog_server.governance.actions import Actions, Done, plan_step
+from catalog_server.governance.actions import Actions, Done, plan_action
 from catalog_server.governance.approvals import Approvals
 from catalog_server.governance.asset import AssetRef
+from catalog_server.governance.bindings import Bindings
 from catalog_server.governance.events import Caller
 from catalog_server.governance.policies import parse_policies
 from catalog_server.governance.records import Records
 from catalog_server.governance.requests import Verdict
+from catalog_server.governance.version import Provenance, Snapshot
+from catalog_server.governance.versions import Versions
 from catalog_server.scope import Scope
 from tests.contract.audit.trails import build_trail
-from tests.contract.jobs.queues import TEAM_A, ManualClock
+from tests.contract.jobs.queues import START_MS, TEAM_A, ManualClock
 
 ASSET = AssetRef("mcp", "mcpserver", "github")
 HOUR_MS = 60 * 60 * 1000
@@ -35,6 +38,11 @@ policies:
 AGENT = AssetRef("agents", "Agent", "helper")
 
 
+ORIGIN = Provenance("git", "main", "servers/ünal.yaml", "7816a9eb1a11b64898cd3944e546c88ea9258993", START_MS)
+SHELF = {(TEAM_A, ASSET): Snapshot('{"name":"github","description":"Ünal 🦊"}'.encode(), ORIGIN)}
+"""What the catalog has."""
+
+
 @dataclass
 class Office:
     """`recorded`: the statuses under which requests were recorded, in their transactions."""
@@ -42,6 +50,8 @@ class Office:
     actions: Actions
     approvals: Approvals
     records: Records
+    versions: Versions
+    bindings: Bindings
     trail: Trail
     clock: ManualClock
     recorded: list[int]
@@ -51,8 +61,11 @@ class Office:
         trail, clock = build_trail(engine, spool), ManualClock()
         records = Records(engine, trail, clock=clock)
         approvals = Approvals(engine, records, trail, clock=clock)
-        actions = Actions(engine, records, approvals, parse_policies(POLICIES.encode(), file="policies.yaml"))
-        return cls(actions, approvals, records, trail, clock, [])
+        versions = Versions(engine, records, trail, lambda scope, asset: SHELF.get((scope, asset)), clock=clock)
+        bindings = Bindings(engine, records, trail, ("dev", "stage", "prod"), clock=clock)
+        policies = parse_policies(POLICIES.encode(), file="policies.yaml")
+        actions = Actions(engine, policies, records, approvals, versions, bindings)
+        return cls(actions, approvals, records, versions, bindings, trail, clock, [])
 
     def by(self, user: str, *roles: str) -> Caller:
         return Caller(
@@ -72,7 +85,22 @@ class Office:
         scope: Scope = TEAM_A,
         **params: Any,
     ) -> Done:
-        return self.actions.act(scope, asset, plan_step(f"lifecycle.{action}", params), self.by(user))
+        return self.actions.act(scope, asset, plan_action(f"lifecycle.{action}", params), self.by(user))
+
+    def do(self, action: str, *, user: str = "ann", **params: Any) -> dict[str, Any]:
+        """Any action on ASSET; its data."""
+        data: dict[str, Any] = self.actions.act(TEAM_A, ASSET, plan_action(action, params), self.by(user)).document[
+            "data"
+        ]
+        return data
+
+    def keep(self, label: str, asset: AssetRef = ASSET, scope: Scope = TEAM_A) -> str:
+        """Make a version; its id."""
+        return self.versions.create(scope, asset, label, None, self.by("ann"), 201).version_id
+
+    def bound(self, asset: AssetRef = ASSET) -> dict[str, str]:
+        """Environment -> version."""
+        return {one.environment: one.version_id for one in self.bindings.list_bindings(TEAM_A, asset)}
 
     def ask(self, asset: AssetRef = ASSET, *, user: str = "ann", scope: Scope = TEAM_A) -> str:
         """Ask for the approval of a draft; the id of the request."""

@@ -9,7 +9,7 @@ import pytest
 from catalog_server.db.engine import Engine, reading
 from catalog_server.db.tables import asset_governance
 from catalog_server.errors import Invalid, Unavailable
-from catalog_server.governance.actions import plan_step
+from catalog_server.governance.actions import plan_action
 from catalog_server.governance.asset import AssetRef
 from catalog_server.governance.lifecycle import IllegalTransition
 from tests.contract.governance.offices import AGENT, ASSET, Office
@@ -25,7 +25,7 @@ def test_an_asset_that_nobody_has_governed_is_a_draft_and_stays_unwritten(engine
         "assetRef": {"plugin": "mcp", "kind": "mcpserver", "name": "github"},
         "governance": {"risk": {"level": "medium"}, "lifecycle": {"state": "draft", "changedBy": "ann"}},
     }
-    office.actions.preview(TEAM_A, ASSET, plan_step("lifecycle.setState", {"state": "approved"}), "ann")
+    office.actions.preview(TEAM_A, ASSET, plan_action("lifecycle.setState", {"state": "approved"}), "ann")
     with reading(engine) as connection:
         assert list(connection.execute(asset_governance.select())) == []
 
@@ -98,7 +98,7 @@ def test_staying_in_a_state_is_no_change_and_needs_no_approval(office: Office) -
 def test_a_step_that_the_lifecycle_does_not_have(
     office: Office, action: str, params: dict[str, Any], words: str
 ) -> None:
-    step = plan_step(f"lifecycle.{action}", params)
+    step = plan_action(f"lifecycle.{action}", params)
     with pytest.raises(IllegalTransition, match=words):
         office.act(action, **params)
     with pytest.raises(IllegalTransition, match=words):
@@ -110,7 +110,7 @@ def test_a_step_that_the_lifecycle_does_not_have(
     ("action", "params", "field"),
     [
         ("lifecycle.explode", {}, "action"),
-        ("version.create", {"versionLabel": "1"}, "action"),
+        ("version.explode", {"versionLabel": "1"}, "action"),
         ("lifecycle.setState", {}, "params.state"),
         ("lifecycle.setState", {"state": 5}, "params.state"),
         ("lifecycle.setState", {"state": "approved", "reasn": "x"}, "params.reasn"),
@@ -122,12 +122,12 @@ def test_a_step_that_the_lifecycle_does_not_have(
 )
 def test_parameters_that_are_wrong(action: str, params: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as caught:
-        plan_step(action, params)
+        plan_action(action, params)
     assert caught.value.field == field
 
 
 def test_a_preview_says_which_approval_it_would_take(office: Office) -> None:
-    step = plan_step("lifecycle.setState", {"state": "approved"})
+    step = plan_action("lifecycle.setState", {"state": "approved"})
     done = office.actions.preview(TEAM_A, AGENT, step, "ann")
     assert done.document["data"] == {
         "from": "draft",
@@ -137,7 +137,7 @@ def test_a_preview_says_which_approval_it_would_take(office: Office) -> None:
         "requiredCount": 2,
     }
     approved(office)
-    done = office.actions.preview(TEAM_A, ASSET, plan_step("lifecycle.deprecate", {}), "ann")
+    done = office.actions.preview(TEAM_A, ASSET, plan_action("lifecycle.deprecate", {}), "ann")
     assert done.document["data"] == {"from": "approved", "to": "deprecated", "requiresApproval": False}
     assert office.state() == "approved"
 
@@ -152,6 +152,6 @@ def test_a_change_that_cannot_be_recorded_is_not_made(office: Office) -> None:
     with pytest.raises(Unavailable):
         office.records.patch(TEAM_A, ASSET, {"team": {"name": "t"}}, broken)
     with pytest.raises(Unavailable):
-        office.actions.act(TEAM_A, ASSET, plan_step("lifecycle.setState", {"state": "approved"}), broken)
+        office.actions.act(TEAM_A, ASSET, plan_action("lifecycle.setState", {"state": "approved"}), broken)
     assert office.history() == []
     assert "team" not in office.records.get(TEAM_A, ASSET, "x")["governance"]

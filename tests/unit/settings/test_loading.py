@@ -47,10 +47,11 @@ class TestPrecedence:
     def test_unknown_variables_are_left_alone(self) -> None:
         assert read(CATALOG_SERVER_PORT="tcp://10.0.0.1:80", CATALOG_NAMESPACE="UPPER") == read()
 
-    def test_given_settings_of_a_later_release_are_named(self) -> None:
-        waiting = [str(row.variable) for row in TABLE if not row.active and row.kind.name == "boolean"]
-        settings = read(["--listen=:1"], **dict.fromkeys(waiting, "true"))
-        assert settings.not_active_yet == tuple(waiting)
+    def test_what_was_given_is_known_also_where_it_is_the_default(self) -> None:
+        assert read(["--listen=:1"], CATALOG_AUDIT_RETENTION_DAYS="90").given == {
+            "server.listen",
+            "audit.retention_days",
+        }
 
 
 class TestDatabase:

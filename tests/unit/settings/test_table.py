@@ -11,10 +11,9 @@ from tests.unit.settings.reading import read
 
 
 class TestRows:
-    def test_every_row_has_a_purpose_and_a_status(self) -> None:
+    def test_every_row_has_a_purpose(self) -> None:
         for row in TABLE:
             assert row.purpose.endswith(".")
-            assert row.since in ("active", "validated now, used by a later release")
 
 
 class TestFolders:

@@ -18,13 +18,6 @@ from catalog_server.http.routes.entities import version_of
 from catalog_server.http.services import CacheSettings, Services
 
 _TEXT = {"type": "string"}
-_GOVERNANCE = {
-    "supported": True,
-    "lifecycle": {"states": list(STATES), "defaultState": INITIAL},
-    "versioning": {"enabled": False},
-    "approvals": {"enabled": True},
-    "provenance": {"enabled": False},
-}
 _CAPABILITIES = {
     "type": "object",
     "required": ["schemaVersion", "plugin", "entities", "sources", "actions"],
@@ -67,7 +60,8 @@ _PLUGINS = {
 def discovery_routes(services: Services) -> list[Route]:
     """Their version holds the health of each plugin, so that it is never served stale."""
     registry, loader, settings = services.registry, services.loader, services.cache
-    descriptions = {plugin.name: describe(plugin) for plugin in registry}
+    governance = _describe_governance(services)
+    descriptions = {plugin.name: describe(plugin, governance) for plugin in registry}
     version = _version_of_all(services)
 
     def list_plugins(request: Request) -> Response:
@@ -80,7 +74,7 @@ def discovery_routes(services: Services) -> list[Route]:
         plugin = registry.get(name)
         if plugin is None:
             raise NotFound(f'plugin "{name[:128]}" not found')
-        return json_response(capabilities_v2(plugin, _GOVERNANCE))
+        return json_response(capabilities_v2(plugin, governance))
 
     return [
         Route(
@@ -123,7 +117,7 @@ def _cache(settings: CacheSettings, ttl_seconds: int) -> AnswerCache | None:
     return AnswerCache(max_entries=settings.max_entries, ttl_seconds=ttl_seconds, is_told=True)
 
 
-def describe(plugin: Plugin) -> dict[str, Any]:
+def describe(plugin: Plugin, governance: dict[str, Any]) -> dict[str, Any]:
     """All that discovery says of a plugin but its health."""
     return {
         "name": plugin.name,
@@ -134,8 +128,19 @@ def describe(plugin: Plugin) -> dict[str, Any]:
         "healthy": False,
         "entityKinds": [plugin.kind.name],
         "capabilities": capabilities_v1(plugin),
-        "capabilitiesV2": capabilities_v2(plugin, _GOVERNANCE),
+        "capabilitiesV2": capabilities_v2(plugin, governance),
         "management": management(plugin),
         "uiHints": ui_hints(plugin),
         "cliHints": cli_hints(plugin),
+    }
+
+
+def _describe_governance(services: Services) -> dict[str, Any]:
+    """The same for all kinds: assets are governed whatever they are."""
+    return {
+        "supported": True,
+        "lifecycle": {"states": list(STATES), "defaultState": INITIAL},
+        "versioning": {"enabled": True, "environments": list(services.governance.bindings.environments)},
+        "approvals": {"enabled": True},
+        "provenance": {"enabled": True},
     }

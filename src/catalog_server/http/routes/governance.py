@@ -11,14 +11,23 @@ from catalog_server.access.proxy import HeaderTrust
 from catalog_server.audit.event import Cursor as EventCursor
 from catalog_server.audit.event import EventFilter, event_document
 from catalog_server.errors import Invalid
-from catalog_server.governance.actions import ACTIONS, plan_step, read_reason
+from catalog_server.governance.actions import ACTIONS, plan_action, read_reason
 from catalog_server.governance.asset import MAX_NAME, MAX_WORD, WORD, AssetRef, name_pattern
+from catalog_server.governance.binding import Move
+from catalog_server.governance.bindings import BIND
 from catalog_server.governance.events import Caller
 from catalog_server.governance.record import patch_schema
 from catalog_server.governance.requests import STATUSES, VERDICTS, Cursor, RequestFilter, Status, Verdict
+from catalog_server.governance.version import VersionCursor
+from catalog_server.governance.versions import read_label
 from catalog_server.http.auditing import correlation_of, entry_of, recorder
 from catalog_server.http.bodies import read_object
 from catalog_server.http.governance_schemas import (
+    ACTION_BODY,
+    ACTION_RESULT_SCHEMA,
+    BINDING_BODY,
+    BINDING_SCHEMA,
+    BINDINGS_SCHEMA,
     CANCEL_BODY,
     CANCELED_SCHEMA,
     DECIDED_SCHEMA,
@@ -27,8 +36,9 @@ from catalog_server.http.governance_schemas import (
     RECORD_SCHEMA,
     REQUEST_LIST_SCHEMA,
     REQUEST_SCHEMA,
-    STEP_BODY,
-    STEP_SCHEMA,
+    VERSION_BODY,
+    VERSION_LIST_SCHEMA,
+    VERSION_SCHEMA,
 )
 from catalog_server.http.management_schemas import EVENT_LIST_SCHEMA
 from catalog_server.http.messages import Request, Response, json_response
@@ -38,10 +48,12 @@ from catalog_server.http.router import Audited, Link, Operation, Route, decode_n
 from catalog_server.http.routes.parameters import PAGE_TOKEN, choice_parameter, parameter
 from catalog_server.http.services import Services
 from catalog_server.query.tokens import binding_of
+from catalog_server.schema.yaml_reader import nearest_key
 
 BASE: Final = "/api/governance/v1alpha1"
 ASSET: Final = f"{BASE}/assets/{{plugin}}/{{kind}}/{{name...}}"
 APPROVALS: Final = f"{BASE}/approvals"
+VERSIONS: Final = f"{ASSET}/versions"
 _TAG: Final = "governance"
 _WORD: Final = {"pattern": f"^{WORD}$", "maxLength": MAX_WORD}
 # Names are decoded once more, so `%` in one is written as %25, and that once more encoded.
@@ -83,13 +95,35 @@ _HISTORY = Operation(
     "What happened to an asset, newest first", _TAG, _PAGING, {200: EVENT_LIST_SCHEMA}, errors=(400, 503), path=_PATH
 )
 _ACTING = Operation(
-    f"Take a step of an asset's lifecycle: {', '.join(ACTIONS)}",
+    f"Do something with an asset: {', '.join(ACTIONS)}",
     _TAG,
-    responses={200: STEP_SCHEMA, 202: STEP_SCHEMA},
-    errors=(503,),
-    body=STEP_BODY,
+    responses={200: ACTION_RESULT_SCHEMA, 202: ACTION_RESULT_SCHEMA},
+    errors=(409, 503),
+    body=ACTION_BODY,
     path=_PATH,
     links=_links(202, "/data/requestId"),
+)
+_VERSIONS = Operation(
+    "Versions of an asset, newest first", _TAG, _PAGING, {200: VERSION_LIST_SCHEMA}, errors=(400, 503), path=_PATH
+)
+_CREATING = Operation(
+    "Keep an asset as it is now, as a version",
+    _TAG,
+    responses={201: VERSION_SCHEMA},
+    errors=(503,),
+    body=VERSION_BODY,
+    path=_PATH,
+)
+_BINDINGS = Operation(
+    "Which version each environment has", _TAG, responses={200: BINDINGS_SCHEMA}, errors=(400, 503), path=_PATH
+)
+_BINDING = Operation(
+    "Let an environment have another version",
+    _TAG,
+    responses={200: BINDING_SCHEMA},
+    errors=(404, 503),
+    body=BINDING_BODY,
+    path=_PATH,
 )
 _LISTING = Operation(
     "List approval requests, newest first",
@@ -114,37 +148,29 @@ _POLICIES = Operation("Which changes need an approval", _TAG, responses={200: PO
 
 
 def governance_routes(services: Services) -> list[Route]:
-    endpoints = _Endpoints(services)
-    on_asset = Audited("execute-action", "assets", _TAG)
+    do = _Endpoints(services)
     reads = [
-        (ASSET, endpoints.get_record, _GETTING),
-        (f"{ASSET}/history", endpoints.list_history, _HISTORY),
-        (APPROVALS, endpoints.list_requests, _LISTING),
-        (_APPROVAL, endpoints.get_request, _READING),
-        (f"{BASE}/policies", endpoints.list_policies, _POLICIES),
+        (ASSET, do.get_record, _GETTING),
+        (f"{ASSET}/history", do.list_history, _HISTORY),
+        (VERSIONS, do.list_versions, _VERSIONS),
+        (f"{ASSET}/bindings", do.list_bindings, _BINDINGS),
+        (APPROVALS, do.list_requests, _LISTING),
+        (_APPROVAL, do.get_request, _READING),
+        (f"{BASE}/policies", do.list_policies, _POLICIES),
     ]
-    posts = [
-        (f"{ASSET}/actions/{{action}}", endpoints.act, _ACTING, on_asset),
-        (f"{_APPROVAL}/decisions", endpoints.decide, _DECIDING, Audited("decide", "approvals", _TAG)),
-        (f"{_APPROVAL}/cancel", endpoints.cancel, _CANCELING, Audited("cancel", "approvals", _TAG)),
+    changes = [
+        ("PATCH", ASSET, do.patch_record, _PATCHING, UPDATE_APPROVALS, ("patch", "assets")),
+        ("PUT", f"{ASSET}/bindings/{{environment}}", do.bind, _BINDING, UPDATE_APPROVALS, ("bind", "bindings")),
+        ("POST", f"{ASSET}/actions/{{action}}", do.act, _ACTING, APPROVE_APPROVALS, ("execute-action", "assets")),
+        ("POST", VERSIONS, do.create_version, _CREATING, APPROVE_APPROVALS, ("create", "versions")),
+        ("POST", f"{_APPROVAL}/decisions", do.decide, _DECIDING, APPROVE_APPROVALS, ("decide", "approvals")),
+        ("POST", f"{_APPROVAL}/cancel", do.cancel, _CANCELING, APPROVE_APPROVALS, ("cancel", "approvals")),
     ]
-    patching = Route(
-        ASSET,
-        endpoints.patch_record,
-        _PATCHING,
-        method="PATCH",
-        errors="text",
-        permission=UPDATE_APPROVALS,
-        audited=Audited("patch", "assets", _TAG),
-    )
-    return [
-        *(Route(path, do, about, errors="text", permission=LIST_APPROVALS) for path, do, about in reads),
-        patching,
-        *(
-            Route(path, do, about, method="POST", errors="text", permission=APPROVE_APPROVALS, audited=audited)
-            for path, do, about, audited in posts
-        ),
-    ]
+    found = [Route(path, read, about, errors="text", permission=LIST_APPROVALS) for path, read, about in reads]
+    for method, path, change, about, permission, (verb, resource) in changes:
+        audited = Audited(verb, resource, _TAG)
+        found.append(Route(path, change, about, method=method, errors="text", permission=permission, audited=audited))
+    return found
 
 
 class _Endpoints:
@@ -176,13 +202,40 @@ class _Endpoints:
             raise Invalid("must be true or false", field="dryRun")
         if params is not None and not isinstance(params, dict):
             raise Invalid("must be an object", field="params")
-        step, actions, scope = plan_step(action, params or {}), self._governance.actions, request.scope
+        planned, actions, scope = plan_action(action, params or {}), self._governance.actions, request.scope
         if dry_run:
             entry_of(request).details["dryRun"] = True
-            done = await asyncio.to_thread(actions.preview, scope, asset, step, request.principal.user)
+            done = await asyncio.to_thread(actions.preview, scope, asset, planned, request.principal.user)
         else:
-            done = await asyncio.to_thread(actions.act, scope, asset, step, self._caller(request))
+            done = await asyncio.to_thread(actions.act, scope, asset, planned, self._caller(request))
         return json_response(done.document, done.status)
+
+    async def list_versions(self, request: Request) -> Response:
+        asset = _asset(request)
+        return json_response(await asyncio.to_thread(self._list_versions, request, asset))
+
+    async def create_version(self, request: Request) -> Response:
+        asset, body = _asset(request), await read_object(request)
+        _check_keys(body, VERSION_BODY)
+        label, reason = read_label(body.get("versionLabel"), "versionLabel"), read_reason(body.get("reason"), "reason")
+        create, caller = self._governance.versions.create, self._caller(request)
+        version = await asyncio.to_thread(create, request.scope, asset, label, reason, caller, 201)
+        return json_response(version.document, 201)
+
+    async def list_bindings(self, request: Request) -> Response:
+        found = await asyncio.to_thread(self._governance.bindings.list_bindings, request.scope, _asset(request))
+        return json_response({"bindings": [one.document for one in found]})
+
+    async def bind(self, request: Request) -> Response:
+        asset, environment, body = _asset(request), decode_name(request, "environment"), await read_object(request)
+        _check_keys(body, BINDING_BODY)
+        version_id = body.get("versionId")
+        if not isinstance(version_id, str) or not version_id:
+            raise Invalid("required: the version to bind", field="versionId")
+        move, wanted = self._governance.bindings.move, Move(BIND, environment, version_id)
+        bound = await asyncio.to_thread(move, request.scope, asset, wanted, self._caller(request))
+        warnings = {"warnings": list(bound.warnings)} if bound.warnings else {}
+        return json_response({**bound.binding.document, **warnings})
 
     async def list_requests(self, request: Request) -> Response:
         return json_response(await asyncio.to_thread(self._list, request))
@@ -244,6 +297,21 @@ class _Endpoints:
             "totalSize": page.total_size,
         }
 
+    def _list_versions(self, request: Request, asset: AssetRef) -> dict[str, Any]:
+        bound = binding_of(request.scope.namespace, VERSIONS, asset.uid)
+        place = read_place(request, bound)
+        page = self._governance.versions.list_versions(
+            request.scope,
+            asset,
+            page_size=parse_lenient_size(request, SIZE, MAX_SIZE),
+            after=None if place is None else VersionCursor(*place),
+        )
+        return {
+            "versions": [one.document for one in page.versions],
+            "nextPageToken": token_after(page.next, bound),
+            "totalSize": page.total_size,
+        }
+
     def _list(self, request: Request) -> dict[str, Any]:
         status, uid = parse_choice(request, "status", STATUSES, ""), parse_text(request, "assetUid")
         wanted = RequestFilter(cast(Status, status) if status else None, uid or None)
@@ -270,3 +338,10 @@ def _asset(request: Request) -> AssetRef:
     if request.route is not None and request.route.audited is not None:
         entry_of(request).resource_ids = (f"{plugin}:{kind}:{name}",)
     return AssetRef(plugin, kind, name)
+
+
+def _check_keys(body: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Raises Invalid for a key that the schema of the body does not have."""
+    for name in body:
+        if name not in schema["properties"]:
+            raise Invalid(f"unknown: {nearest_key(name, schema['properties'])}", field=name[:80])

@@ -148,6 +148,16 @@ def restore(session: Session, /, plugin: str, kind: str, name: str, state: str |
     return _step(session, (plugin, kind, name), "lifecycle.restore", params, options)
 
 
+@governance.command("bind", cls=Command, examples=["governance bind agents Agent scout --env dev --version VERSION_ID"])
+@asset_arguments
+@click.option("--env", required=True, metavar="NAME", help="The environment.")
+@click.option("--version", required=True, metavar="ID", help="The version that it is to use.")
+@click.pass_obj
+def bind(session: Session, /, plugin: str, kind: str, name: str, env: str, version: str) -> View:
+    """Let an environment use a version."""
+    return act_on(session, (plugin, kind, name), "promotion.bind", {"environment": env, "versionId": version})
+
+
 @governance.command("policies", cls=Command, examples=["governance policies"])
 @click.pass_obj
 def list_policies(session: Session, /) -> View:
@@ -178,12 +188,19 @@ def record_view_of(document: Mapping[str, Any], name: str) -> View:
     return View(document, parts, [name])
 
 
+def act_on(
+    session: Session, asset: tuple[str, str, str], action: str, params: dict[str, str], *, is_dry: bool = False
+) -> View:
+    """Do something with an asset (plugin, kind, name), or say what that would come to."""
+    body = {"params": params, **({"dryRun": True} if is_dry else {})}
+    return outcome_view(session, session.post(f"{asset_path(*asset)}/actions/{action}", body), action, asset[-1])
+
+
 def _step(
     session: Session, asset: tuple[str, str, str], action: str, params: dict[str, str], options: Mapping[str, Any]
 ) -> View:
     reason = {"reason": options["reason"]} if options["reason"] else {}
-    body = {"params": {**params, **reason}, **({"dryRun": True} if options["dry_run"] else {})}
-    return outcome_view(session, session.post(f"{asset_path(*asset)}/actions/{action}", body), action, asset[-1])
+    return act_on(session, asset, action, {**params, **reason}, is_dry=options["dry_run"])
 
 
 def _transition(one: Mapping[str, Any]) -> str:
