@@ -5,8 +5,8 @@ of orders and of named queries, tokens, and sources together with labels. `name`
 that does not exist, where the contract asks for 400 (spec plugins.md 1.1). A 400 is good only where it blames one of
 these and the request really had it.
 
-Which steps a lifecycle has depends on the asset's state, and which parameters an action takes on the action in the
-path.
+Which steps a lifecycle has, and which environments a version may go to, depends on the asset's state; which parameters
+an action takes, on the action in the path.
 
 Of bodies it cannot tell what may stand inside of free-form objects: whether the file of a source is there, or a number
 fits into a configuration. A source is judged in layers, and a fault in the one that looks at shapes is never good.
@@ -46,7 +46,9 @@ def no_other_tenant_is_seen(ctx: CheckContext, response: Response, case: Case) -
 def valid_input_is_accepted(ctx: CheckContext, response: Response, case: Case) -> bool | None:
     if response.status_code == 400:
         blamed = response.json().get("field")
-        if blamed in LANGUAGES & set(case.query or {}) or blamed in {"name"} & set(case.path_parameters or {}):
+        if blamed in LANGUAGES & set(case.query or {}) or blamed in {"name", "environment"} & set(
+            case.path_parameters or {}
+        ):
             return None
         if response.json().get("code") == "LIFECYCLE_TRANSITION_DENIED":
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from catalog_server.access.permissions import APPROVE_APPROVALS, LIST_APPROVALS, UPDATE_APPROVALS
@@ -149,6 +150,8 @@ _POLICIES = Operation("Which changes need an approval", _TAG, responses={200: PO
 
 def governance_routes(services: Services) -> list[Route]:
     do = _Endpoints(services)
+    environments = {"environment": {"enum": list(services.governance.bindings.environments)}}
+    binding = replace(_BINDING, path={**_PATH, **environments})
     reads = [
         (ASSET, do.get_record, _GETTING),
         (f"{ASSET}/history", do.list_history, _HISTORY),
@@ -160,7 +163,7 @@ def governance_routes(services: Services) -> list[Route]:
     ]
     changes = [
         ("PATCH", ASSET, do.patch_record, _PATCHING, UPDATE_APPROVALS, ("patch", "assets")),
-        ("PUT", f"{ASSET}/bindings/{{environment}}", do.bind, _BINDING, UPDATE_APPROVALS, ("bind", "bindings")),
+        ("PUT", f"{ASSET}/bindings/{{environment}}", do.bind, binding, UPDATE_APPROVALS, ("bind", "bindings")),
         ("POST", f"{ASSET}/actions/{{action}}", do.act, _ACTING, APPROVE_APPROVALS, ("execute-action", "assets")),
         ("POST", VERSIONS, do.create_version, _CREATING, APPROVE_APPROVALS, ("create", "versions")),
         ("POST", f"{_APPROVAL}/decisions", do.decide, _DECIDING, APPROVE_APPROVALS, ("decide", "approvals")),
