@@ -17,6 +17,7 @@ import pytest
 from tests.databases import SERVERS, server_database, server_dsn, services_required, sqlite_database
 from tests.exploring import IS_EXPLORING
 
+MINUTES = Path(__file__).parent / "http/test_schemathesis.py"
 UNIT_TESTS = Path(__file__).parent / "unit"
 MAKE_SAMPLE_REPO = Path(__file__).parent.parent / "tools/make_sample_repo.py"
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
@@ -46,6 +47,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """The sample catalog has a source in a git repository, which is made from files."""
     if not hasattr(session.config, "workerinput"):  # once, before the workers begin
         subprocess.run([sys.executable, str(MAKE_SAMPLE_REPO)], check=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of minutes come first: what is left for the end is short, and no process waits for another."""
+    items.sort(key=lambda item: item.path != MINUTES)
 
 
 @pytest.fixture(
