@@ -194,7 +194,7 @@ def test_the_clock_jumps_by_an_hour(database: str, folder: Folder, tmp_path: Pat
     with ExitStack() as stack:
         options = {"DATABASE_DSN": database, **ELECTION, **QUICK_JOBS}
         leader = stack.enter_context(folder.server("x", POD_NAME="x", **clock.variables, **options))
-        assert leads(leader)
+        wait_until("a leader", lambda: leads(leader))  # ready is who serves, elected or not yet
         follower = stack.enter_context(folder.server("y", POD_NAME="y", **options))
         before = leader.wait_for_job(leader.refresh("one"), "succeeded", seconds=20)
         clock.to(jump)
