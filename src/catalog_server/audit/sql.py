@@ -9,11 +9,12 @@ import json
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select
 
 from catalog_server.audit.event import Cursor, Event, EventFilter
 from catalog_server.db.dialects import holds_text, insert_ignore, upsert
 from catalog_server.db.fitting import fit
+from catalog_server.db.paging import newest_first
 from catalog_server.db.tables import audit_events
 from catalog_server.scope import Scope
 
@@ -67,12 +68,9 @@ def read_event(connection: Connection, scope: Scope, event_id: str) -> Event | N
 def list_events(
     connection: Connection, scope: Scope, wanted: EventFilter, *, after: Cursor | None, limit: int
 ) -> tuple[Event, ...]:
-    """Newest first; events of the same millisecond in the order of their ids, so that pages neither skip nor repeat."""
+    """Newest first."""
     query = _own(scope, *_conditions(connection, wanted))
-    if after is not None:
-        same_time = and_(_C.created_at == after.created_at, _C.id < after.event_id)
-        query = query.where(or_(_C.created_at < after.created_at, same_time))
-    found = connection.execute(query.order_by(_C.created_at.desc(), _C.id.desc()).limit(limit))
+    found = connection.execute(newest_first(query, _C.created_at, _C.id, after=after, limit=limit))
     return tuple(map(_event, found))
 
 

@@ -23,6 +23,7 @@ from catalog_server.audit.spool import Kept, Spool
 from catalog_server.clock import clock_ms
 from catalog_server.db.dialects import read_committed
 from catalog_server.db.engine import Connection, Engine, reading, writing
+from catalog_server.db.paging import could_be_id
 from catalog_server.errors import NotFound, Unavailable
 from catalog_server.scope import Scope
 from catalog_server.settings import Audit
@@ -31,7 +32,6 @@ ENDED_EARLY = "the server ended before it answered: the change may be in force o
 _CHUNK = 500
 _DRAIN_CHUNK = 100
 _DAY_MS = 24 * 60 * 60 * 1000
-_ID_LENGTH = 36
 
 log = structlog.get_logger(__name__)
 
@@ -138,7 +138,7 @@ class Trail:
 
     def get(self, scope: Scope, event_id: str) -> Event:
         """Raises NotFound, also for an event of another namespace, or Unavailable."""
-        if _is_id(event_id):
+        if could_be_id(event_id):
             with reading(self._engine) as connection:
                 event = sql.read_event(connection, scope, event_id)
             if event is not None:
@@ -155,7 +155,7 @@ class Trail:
         is_counted: bool = False,
     ) -> EventPage:
         """One page, newest first; if wished with the size of all pages, of the same moment. Raises Unavailable."""
-        if not _is_possible(wanted) or (after is not None and not _is_id(after.event_id)):
+        if not _is_possible(wanted) or (after is not None and not could_be_id(after.event_id)):
             return EventPage((), None, 0)
         with reading(self._engine) as connection:
             found = sql.list_events(connection, scope, wanted, after=after, limit=page_size + 1)
@@ -168,11 +168,6 @@ class Trail:
 def _encode(event: Event) -> bytes:
     """As JSON. What cannot be said in UTF-8 is replaced, as the database would have it."""
     return json.dumps(msgspec.to_builtins(event), ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _is_id(text: str) -> bool:
-    """Whether it could be one: the databases differ in how they take odd characters."""
-    return len(text) == _ID_LENGTH and _is_word(text)
 
 
 def _is_word(text: str) -> bool:

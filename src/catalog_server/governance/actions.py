@@ -10,7 +10,7 @@ from catalog_server.db.dialects import read_committed
 from catalog_server.db.engine import Connection, Engine
 from catalog_server.db.transactions import write
 from catalog_server.errors import Invalid, NotFound
-from catalog_server.governance.approvals import Approvals, completed
+from catalog_server.governance.approvals import Approvals, completed, result
 from catalog_server.governance.asset import AssetRef
 from catalog_server.governance.binding import Bound, Move
 from catalog_server.governance.bindings import BIND, PROMOTE, ROLLBACK, Bindings
@@ -156,10 +156,12 @@ class Actions:
             case NewVersion():
                 state = self._records.read(scope, asset, user)["lifecycle_state"]
                 data = {"versionLabel": planned.label, "lifecycleState": state}
-                return _dry(CREATE, f"would keep it as {planned.label}", data)
+                return _done(CREATE, "dry-run", f"would keep it as {planned.label}", data)
             case Move():
                 data = _moved(planned, _found(lambda: self._bindings.preview(scope, asset, planned, user)))
-                return _dry(planned.action, f"would bind {data['versionId']} to {planned.environment}", data)
+                return _done(
+                    planned.action, "dry-run", f"would bind {data['versionId']} to {planned.environment}", data
+                )
 
     def act(self, scope: Scope, asset: AssetRef, planned: Planned, caller: Caller) -> Done:
         """Do it, or ask for the approval that it needs.
@@ -175,10 +177,10 @@ class Actions:
             case NewVersion():
                 version = self._versions.create(scope, asset, planned.label, planned.reason, caller, 200)
                 data = {"versionId": version.version_id, "versionLabel": version.label}
-                return _completed(CREATE, f"kept as {version.version_id}", data)
+                return _done(CREATE, "completed", f"kept as {version.version_id}", data)
             case Move():
                 data = _moved(planned, _found(lambda: self._bindings.move(scope, asset, planned, caller)))
-                return _completed(planned.action, f"{planned.environment} has {data['versionId']} now", data)
+                return _done(planned.action, "completed", f"{planned.environment} has {data['versionId']} now", data)
 
     def _preview_step(self, scope: Scope, asset: AssetRef, step: Step, user: str) -> Done:
         record = self._records.read(scope, asset, user)
@@ -186,7 +188,7 @@ class Actions:
         gate = {} if policy is None else {"policyId": policy.id, "requiredCount": policy.gate.required_count}
         data = {"from": before, "to": after, "requiresApproval": policy is not None, **gate}
         message = f"would wait for an approval ({policy.id})" if policy else f"would be {after}"
-        return _dry(step.action, message, data)
+        return _done(step.action, "dry-run", message, data)
 
     def _take_step(self, scope: Scope, asset: AssetRef, step: Step, caller: Caller) -> Done:
         def change(connection: Connection) -> Done:
@@ -202,8 +204,7 @@ class Actions:
                     "requiredCount": request.gate.required_count,
                 }
                 message = f"waits for an approval ({request.policy_id})"
-                document = {"action": step.action, "status": "pending-approval", "message": message, "data": data}
-                return Done(ACCEPTED, document)
+                return Done(ACCEPTED, result(step.action, "pending-approval", message, data))
             if after != before:
                 self._records.set_state(connection, scope, asset, wanted, caller)
             caller.record(connection, 200)
@@ -240,9 +241,5 @@ def _moved(move: Move, bound: Bound) -> dict[str, Any]:
     return {**place, "versionId": binding.version_id, **{name: value for name, value in optional.items() if value}}
 
 
-def _completed(action: str, message: str, data: dict[str, Any]) -> Done:
-    return Done(200, {"action": action, "status": "completed", "message": message, "data": data})
-
-
-def _dry(action: str, message: str, data: dict[str, Any]) -> Done:
-    return Done(200, {"action": action, "status": "dry-run", "message": message, "data": data})
+def _done(action: str, status: str, message: str, data: dict[str, Any]) -> Done:
+    return Done(200, result(action, status, message, data))

@@ -15,12 +15,13 @@ from catalog_server.audit.trail import Trail
 from catalog_server.clock import clock_ms
 from catalog_server.db.dialects import read_committed
 from catalog_server.db.engine import Connection, Engine, reading
+from catalog_server.db.paging import could_be_id
 from catalog_server.db.transactions import write
 from catalog_server.errors import CatalogError, Conflict, Forbidden, NotFound
 from catalog_server.governance import events, sql
 from catalog_server.governance.asset import AssetRef
 from catalog_server.governance.events import Caller, Told, event_of
-from catalog_server.governance.lifecycle import check_transition
+from catalog_server.governance.lifecycle import State, check_transition
 from catalog_server.governance.policies import Policy
 from catalog_server.governance.records import SET_STATE, Records, StateChange
 from catalog_server.governance.requests import (
@@ -39,7 +40,6 @@ from catalog_server.scope import Scope
 SYSTEM: Final = "system"
 APPROVED_NOTE: Final = "enough reviewers have approved"
 _HOUR_MS: Final = 60 * 60 * 1000
-_ID_LENGTH: Final = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,14 @@ class Detail:
 
     request: ApprovalRequest
     decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A request and the state of its asset, both locked."""
+
+    request: ApprovalRequest
+    state: State
 
 
 class Approvals:
@@ -73,6 +81,8 @@ class Approvals:
         self, scope: Scope, wanted: RequestFilter, *, page_size: int, after: Cursor | None = None
     ) -> RequestPage:
         """One page of the scope's requests, newest first."""
+        if after is not None and not could_be_id(after.request_id):
+            return RequestPage((), None, 0)
         now = self.clock()
         with reading(self._engine) as connection:
             found = sql.list_requests(connection, scope, wanted, now, after=after, limit=page_size + 1)
@@ -144,7 +154,8 @@ class Approvals:
         """
 
         def change(connection: Connection) -> dict[str, Any] | CatalogError:
-            request = self._lock(connection, scope, request_id)
+            held = self._lock(connection, scope, request_id)
+            request = held.request
             if (over := self._over(connection, scope, request)) is not None:
                 return over
             decided = sql.list_decisions(connection, scope, request_id)
@@ -154,7 +165,7 @@ class Approvals:
             about = {"verdict": verdict}
             told = Told(type=events.DECIDED, action=f"approval.{verdict}", reason=comment, metadata=about)
             self._tell(connection, scope, request, caller, told)
-            return self._conclude(connection, scope, request, (*decided, decision), caller)
+            return self._conclude(connection, scope, held, (*decided, decision), caller)
 
         return _raised(write(self._writing_engine, change))
 
@@ -166,7 +177,7 @@ class Approvals:
         """
 
         def change(connection: Connection) -> dict[str, Any] | CatalogError:
-            request = self._lock(connection, scope, request_id)
+            request = self._lock(connection, scope, request_id).request
             if (over := self._over(connection, scope, request)) is not None:
                 return over
             self._close(connection, scope, request, "canceled", caller.user, reason)
@@ -179,11 +190,12 @@ class Approvals:
 
     # --- within a transaction ---
 
-    def _lock(self, connection: Connection, scope: Scope, request_id: str) -> ApprovalRequest:
+    def _lock(self, connection: Connection, scope: Scope, request_id: str) -> _Held:
         _check_id(request_id)
         request = _found(sql.read_request(connection, scope, request_id), request_id)
-        self._records.lock(connection, scope, request.asset, request.requester)
-        return _found(sql.lock_request(connection, scope, request_id), request_id)
+        record = self._records.lock(connection, scope, request.asset, request.requester)
+        locked = _found(sql.lock_request(connection, scope, request_id), request_id)
+        return _Held(locked, record["lifecycle_state"])
 
     def _over(self, connection: Connection, scope: Scope, request: ApprovalRequest) -> Conflict | None:
         """Why nothing can be done about a request any more; None: it is pending."""
@@ -198,10 +210,11 @@ class Approvals:
         self,
         connection: Connection,
         scope: Scope,
-        request: ApprovalRequest,
+        held: _Held,
         decisions: tuple[Decision, ...],
         caller: Caller,
     ) -> dict[str, Any] | CatalogError:
+        request = held.request
         tally, last = count_decisions(request.gate, decisions), decisions[-1]
         if tally.outcome == "denied":
             self._close(connection, scope, request, "denied", caller.user, last.comment)
@@ -210,7 +223,7 @@ class Approvals:
             caller.record(connection, 200)
             return {"decision": "denied", "requestId": request.id}
         if tally.outcome == "approved":
-            return self._carry_out(connection, scope, request, caller)
+            return self._carry_out(connection, scope, held, caller)
         caller.record(connection, 200)
         return {
             "decision": last.verdict,
@@ -222,11 +235,10 @@ class Approvals:
         }
 
     def _carry_out(
-        self, connection: Connection, scope: Scope, request: ApprovalRequest, caller: Caller
+        self, connection: Connection, scope: Scope, held: _Held, caller: Caller
     ) -> dict[str, Any] | CatalogError:
         """What was approved of is a step from one state to another: from any other state it is another step."""
-        record = self._records.lock(connection, scope, request.asset, request.requester)
-        state = record["lifecycle_state"]
+        request, state = held.request, held.state
         if state != request.from_state:
             note = _stale(request, state)
             self._close(connection, scope, request, "canceled", SYSTEM, note)
@@ -276,12 +288,13 @@ class Approvals:
 def completed(action: str, change: StateChange) -> dict[str, Any]:
     """The ActionResult of a step that was taken."""
     data = {"from": change.before, "to": change.after, "reason": change.reason}
-    return {
-        "action": action,
-        "status": "completed",
-        "message": f"{change.before} is {change.after} now" if change.before != change.after else f"is {change.after}",
-        "data": {name: value for name, value in data.items() if value},
-    }
+    message = f"{change.before} is {change.after} now" if change.before != change.after else f"is {change.after}"
+    return result(action, "completed", message, {name: value for name, value in data.items() if value})
+
+
+def result(action: str, status: str, message: str, data: dict[str, Any]) -> dict[str, Any]:
+    """An ActionResult."""
+    return {"action": action, "status": status, "message": message, "data": data}
 
 
 def _check_reviewer(request: ApprovalRequest, verdict: Verdict, decided: tuple[Decision, ...], caller: Caller) -> None:
@@ -312,8 +325,8 @@ def _found(request: ApprovalRequest | None, request_id: str) -> ApprovalRequest:
 
 
 def _check_id(text: str) -> None:
-    """Raises NotFound for what cannot be an id: the databases differ in how they take odd characters."""
-    if len(text) != _ID_LENGTH or not (text.isascii() and text.isprintable()):
+    """Raises NotFound for what cannot be an id."""
+    if not could_be_id(text):
         raise _not_found(text)
 
 

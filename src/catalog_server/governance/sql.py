@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from catalog_server.db.dialects import insert_ignore
 from catalog_server.db.fitting import fit
+from catalog_server.db.paging import newest_first
 from catalog_server.db.tables import (
     approval_decisions,
     approval_requests,
@@ -123,12 +124,9 @@ def update_request(connection: Connection, scope: Scope, request_id: str, values
 def list_requests(
     connection: Connection, scope: Scope, wanted: RequestFilter, now: int, *, after: Cursor | None, limit: int
 ) -> tuple[ApprovalRequest, ...]:
-    """Newest first; those of the same millisecond in the order of their ids, so that pages neither skip nor repeat."""
+    """Newest first."""
     query = select(approval_requests).where(_REQUEST.namespace == scope.namespace, *_conditions(wanted, now))
-    if after is not None:
-        same_time = and_(_REQUEST.created_at == after.created_at, _REQUEST.id < after.request_id)
-        query = query.where(or_(_REQUEST.created_at < after.created_at, same_time))
-    found = connection.execute(query.order_by(_REQUEST.created_at.desc(), _REQUEST.id.desc()).limit(limit))
+    found = connection.execute(newest_first(query, _REQUEST.created_at, _REQUEST.id, after=after, limit=limit))
     return tuple(map(_request, found))
 
 
@@ -239,14 +237,11 @@ def insert_version(
 def list_versions(
     connection: Connection, scope: Scope, asset: AssetRef, *, after: VersionCursor | None, limit: int
 ) -> tuple[Version, ...]:
-    """Newest first; those of the same millisecond in the order of their ids, so that pages neither skip nor repeat."""
+    """Newest first."""
     # Without the snapshots, which may be long.
     columns = [column for column in _VERSION if not column.name.endswith("_snapshot")]
     query = select(*columns).where(*_versions_of(scope, asset))
-    if after is not None:
-        same_time = and_(_VERSION.created_at == after.created_at, _VERSION.id < after.id)
-        query = query.where(or_(_VERSION.created_at < after.created_at, same_time))
-    found = connection.execute(query.order_by(_VERSION.created_at.desc(), _VERSION.id.desc()).limit(limit))
+    found = connection.execute(newest_first(query, _VERSION.created_at, _VERSION.id, after=after, limit=limit))
     return tuple(map(_version, found))
 
 

@@ -17,6 +17,7 @@ from catalog_server.audit.trail import Trail
 from catalog_server.clock import clock_ms
 from catalog_server.db.dialects import read_committed
 from catalog_server.db.engine import Connection, Engine, reading
+from catalog_server.db.paging import could_be_id
 from catalog_server.db.transactions import write
 from catalog_server.errors import Invalid
 from catalog_server.governance import events, sql
@@ -64,6 +65,8 @@ class Versions:
         self, scope: Scope, asset: AssetRef, *, page_size: int, after: VersionCursor | None = None
     ) -> VersionPage:
         """One page of an asset's versions, newest first."""
+        if after is not None and not could_be_id(after.id):
+            return VersionPage((), None, 0)
         with reading(self._engine) as connection:
             found = sql.list_versions(connection, scope, asset, after=after, limit=page_size + 1)
             total = sql.count_versions(connection, scope, asset)

@@ -43,6 +43,16 @@ async def read_object(request: Request, *, with_content: bool = False, may_be_em
     return found
 
 
+def read_action(body: Mapping[str, Any]) -> tuple[bool, Mapping[str, Any]]:
+    """Of the body of an action: whether it is a dry run, and its parameters. Raises Invalid."""
+    dry_run, params = body.get("dryRun", False), body.get("params")
+    if not isinstance(dry_run, bool):
+        raise Invalid("must be true or false", field="dryRun")
+    if params is not None and not isinstance(params, dict):
+        raise Invalid("must be an object", field="params")
+    return dry_run, params or {}
+
+
 def _check_values(document: Mapping[str, Any]) -> None:
     """What is valid JSON and would not survive the way into a file. Raises Invalid."""
     stack: list[tuple[Any, int]] = [(document, 1)]

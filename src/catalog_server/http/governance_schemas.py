@@ -7,6 +7,7 @@ from catalog_server.governance.actions import MAX_REASON
 from catalog_server.governance.lifecycle import STATES
 from catalog_server.governance.requests import STATUSES, VERDICTS
 from catalog_server.governance.versions import LABEL, MAX_LABEL
+from catalog_server.http.management_schemas import page_schema
 
 _TEXT: Document = {"type": "string"}
 _COUNT: Document = {"type": "integer", "minimum": 0}
@@ -96,15 +97,7 @@ REQUEST_SCHEMA: Document = {
         "resolutionNote": _TEXT,
     },
 }
-REQUEST_LIST_SCHEMA: Document = {
-    "type": "object",
-    "required": ["requests", "nextPageToken", "totalSize"],
-    "properties": {
-        "requests": {"type": "array", "items": REQUEST_SCHEMA},
-        "nextPageToken": _TEXT,
-        "totalSize": _COUNT,
-    },
-}
+REQUEST_LIST_SCHEMA: Document = page_schema("requests", REQUEST_SCHEMA)
 DECISION_BODY: Document = {
     "type": "object",
     "required": ["verdict"],
@@ -159,15 +152,7 @@ VERSION_SCHEMA: Document = {
         "provenance": {"type": "object", "required": ["sourceType", "sourceUri", "sourceId", "observedAt"]},
     },
 }
-VERSION_LIST_SCHEMA: Document = {
-    "type": "object",
-    "required": ["versions", "nextPageToken", "totalSize"],
-    "properties": {
-        "versions": {"type": "array", "items": VERSION_SCHEMA},
-        "nextPageToken": _TEXT,
-        "totalSize": _COUNT,
-    },
-}
+VERSION_LIST_SCHEMA: Document = page_schema("versions", VERSION_SCHEMA)
 BINDING_BODY: Document = {
     "type": "object",
     "required": ["versionId"],

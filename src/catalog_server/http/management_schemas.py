@@ -13,9 +13,20 @@ from catalog_server.catalog.plugin import Plugin
 
 _TEXT = {"type": "string"}
 
+_COUNT: Document = {"type": "integer", "minimum": 0}
+
+
+def page_schema(key: str, entry: Document) -> Document:
+    """A page of a list that is sorted by time."""
+    return {
+        "type": "object",
+        "required": [key, "nextPageToken", "totalSize"],
+        "properties": {key: {"type": "array", "items": entry}, "nextPageToken": _TEXT, "totalSize": _COUNT},
+    }
+
+
 # --- managing sources ---
 
-_COUNT: Document = {"type": "integer", "minimum": 0}
 _TEXTS: Document = {"type": "array", "items": _TEXT}
 _SOURCE_STATUS: Document = {
     "type": "object",
@@ -204,15 +215,7 @@ JOB_SCHEMA: Document = {
     },
 }
 CANCELED_SCHEMA: Document = {"type": "object", "required": ["status", "jobId"]}
-JOB_LIST_SCHEMA: Document = {
-    "type": "object",
-    "required": ["jobs", "nextPageToken", "totalSize"],
-    "properties": {
-        "jobs": {"type": "array", "items": JOB_SCHEMA},
-        "nextPageToken": _TEXT,
-        "totalSize": _COUNT,
-    },
-}
+JOB_LIST_SCHEMA: Document = page_schema("jobs", JOB_SCHEMA)
 EVENT_SCHEMA: Document = {
     "type": "object",
     "title": "AuditEvent",
@@ -239,15 +242,7 @@ EVENT_SCHEMA: Document = {
         "createdAt": _TEXT,
     },
 }
-EVENT_LIST_SCHEMA: Document = {
-    "type": "object",
-    "required": ["events", "nextPageToken", "totalSize"],
-    "properties": {
-        "events": {"type": "array", "items": EVENT_SCHEMA},
-        "nextPageToken": _TEXT,
-        "totalSize": _COUNT,
-    },
-}
+EVENT_LIST_SCHEMA: Document = page_schema("events", EVENT_SCHEMA)
 DIAGNOSTICS_SCHEMA: Document = {
     "type": "object",
     "required": ["pluginName", "sources", "configVersion", "persistence"],

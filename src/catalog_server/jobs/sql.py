@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, update
 
 from catalog_server.db.dialects import insert_ignore, returns_updates
 from catalog_server.db.fitting import fit
 from catalog_server.db.news import tell_news
+from catalog_server.db.paging import newest_first
 from catalog_server.db.tables import refresh_jobs
 from catalog_server.jobs.job import ALL_SOURCES, Cursor, Job, JobFilter, JobState
 from catalog_server.scope import Scope
@@ -70,12 +71,9 @@ def confirm_removal(connection: Connection, scope: Scope, job_id: str) -> bool:
 def list_jobs(
     connection: Connection, scope: Scope, wanted: JobFilter, *, after: Cursor | None, limit: int
 ) -> tuple[Job, ...]:
-    """Newest first; jobs of the same millisecond in the order of their ids, so that pages neither skip nor repeat."""
+    """Newest first."""
     query = _own(scope, *_conditions(wanted))
-    if after is not None:
-        same_time = and_(_C.requested_at == after.requested_at, _C.id < after.job_id)
-        query = query.where(or_(_C.requested_at < after.requested_at, same_time))
-    found = connection.execute(query.order_by(_C.requested_at.desc(), _C.id.desc()).limit(limit))
+    found = connection.execute(newest_first(query, _C.requested_at, _C.id, after=after, limit=limit))
     return tuple(job for row in found if (job := _job(row)) is not None)
 
 

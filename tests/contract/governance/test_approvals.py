@@ -11,6 +11,7 @@ import pytest
 from catalog_server.errors import CatalogError, Conflict, Forbidden, NotFound
 from catalog_server.governance.asset import AssetRef
 from catalog_server.governance.requests import Cursor, RequestFilter
+from catalog_server.governance.version import VersionCursor
 from tests.contract.governance.offices import AGENT, ASSET, HOUR_MS, Office
 from tests.contract.jobs.queues import TEAM_A, TEAM_B
 
@@ -197,6 +198,15 @@ def test_pages_hold_each_request_once_newest_first(office: Office) -> None:
     assert found[0] == asked[-1]
     one = office.approvals.list_requests(TEAM_A, RequestFilter(asset_uid="mcp:mcpserver:m3"), page_size=9)
     assert [request.id for request in one.requests] == [asked[3]]
+
+
+@pytest.mark.parametrize("row_id", ["", "\0", "\0" * 36, "ü" * 36, "x" * 500])
+def test_a_place_that_no_page_has_shown_is_the_end(office: Office, row_id: str) -> None:
+    """A token is not signed: the database must not choke on what somebody has put into one."""
+    office.ask()
+    office.keep("1")
+    assert office.approvals.list_requests(TEAM_A, RequestFilter(), page_size=9, after=Cursor(1, row_id)).requests == ()
+    assert office.versions.list_versions(TEAM_A, ASSET, page_size=9, after=VersionCursor(1, row_id)).versions == ()
 
 
 def at_once(*works: Callable[[], object]) -> list[object]:

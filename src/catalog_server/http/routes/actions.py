@@ -17,10 +17,10 @@ from catalog_server.catalog.plugin import Plugin
 from catalog_server.catalog.reader import find
 from catalog_server.catalog.refreshes import RefreshResult
 from catalog_server.catalog.writer import SourceKey
-from catalog_server.errors import Invalid, NotFound, Unavailable
+from catalog_server.errors import NotFound, Unavailable
 from catalog_server.http.assets import asset_of
 from catalog_server.http.auditing import announce, entry_of, overlay_recorder, tell_refresh
-from catalog_server.http.bodies import read_object
+from catalog_server.http.bodies import read_action, read_object
 from catalog_server.http.management_schemas import ACTION_SCHEMA, ACTIONS_SCHEMA, ASSET_ACTION_BODY, SOURCE_ACTION_BODY
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.params import parse_choice
@@ -177,12 +177,7 @@ def _provenance_document(key: SourceKey, found: sql.Provenance) -> dict[str, Any
 
 async def _read(request: Request) -> _Asked:
     body = await read_object(request)
-    dry_run, params = body.get("dryRun", False), body.get("params", {})
-    if not isinstance(dry_run, bool):
-        raise Invalid("must be true or false", field="dryRun")
-    if params is not None and not isinstance(params, dict):
-        raise Invalid("must be an object", field="params")
-    return _Asked(body.get("action"), dry_run, params or {})
+    return _Asked(body.get("action"), *read_action(body))
 
 
 def _refreshed(source_id: str, done: RefreshResult) -> dict[str, Any]:

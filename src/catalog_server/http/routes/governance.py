@@ -22,7 +22,7 @@ from catalog_server.governance.requests import STATUSES, VERDICTS, Cursor, Reque
 from catalog_server.governance.version import VersionCursor
 from catalog_server.governance.versions import read_label
 from catalog_server.http.auditing import correlation_of, entry_of, recorder
-from catalog_server.http.bodies import read_object
+from catalog_server.http.bodies import read_action, read_object
 from catalog_server.http.governance_schemas import (
     ACTION_BODY,
     ACTION_RESULT_SCHEMA,
@@ -200,12 +200,8 @@ class _Endpoints:
         asset, action = _asset(request), decode_name(request, "action")
         entry_of(request).details["actionId"] = action[:80]
         body = await read_object(request, may_be_empty=True)
-        dry_run, params = body.get("dryRun", False), body.get("params")
-        if not isinstance(dry_run, bool):
-            raise Invalid("must be true or false", field="dryRun")
-        if params is not None and not isinstance(params, dict):
-            raise Invalid("must be an object", field="params")
-        planned, actions, scope = plan_action(action, params or {}), self._governance.actions, request.scope
+        dry_run, params = read_action(body)
+        planned, actions, scope = plan_action(action, params), self._governance.actions, request.scope
         if dry_run:
             entry_of(request).details["dryRun"] = True
             done = await asyncio.to_thread(actions.preview, scope, asset, planned, request.principal.user)

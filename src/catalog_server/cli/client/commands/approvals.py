@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import click
 
 from catalog_server.cli.client.commands.entity_listing import paging_of
 from catalog_server.cli.client.commands.governance import BASE
-from catalog_server.cli.client.commands.options import fetch_list, page_options
+from catalog_server.cli.client.commands.options import fetch_list, page_options, page_view
 from catalog_server.cli.client.framework import Command, Group
 from catalog_server.cli.client.protocol import segment
 from catalog_server.cli.client.session import Session
 from catalog_server.cli.client.tables import Column, Fields, Part, Table
 from catalog_server.cli.client.views import View, record_view
 
+F = TypeVar("F", bound=Callable[..., Any])
 PATH: Final = f"{BASE}/approvals"
 STATUSES: Final = ("pending", "approved", "denied", "canceled", "expired", "all")
 
@@ -41,6 +42,12 @@ _DECISIONS: Final = (
 approvals = Group("approvals", help="Changes that wait for people. Without a command: list.", default="list")
 
 
+def answer_options(command: F) -> F:
+    """Which request, and what is said about it."""
+    command = click.option("--comment", metavar="TEXT", help="Why.")(command)
+    return click.argument("request")(command)
+
+
 @approvals.command("list", cls=Command, examples=["approvals list", "approvals list --status all -o wide"])
 @click.option("--status", type=click.Choice(STATUSES), default="pending", show_default=True, help="In this state only.")
 @click.option("--asset", metavar="UID", help="Of this asset only, as plugin:kind:name.")
@@ -50,8 +57,7 @@ def list_requests(session: Session, /, status: str, asset: str | None, **options
     """List approval requests, newest first."""
     query = [("status", None if status == "all" else status), ("assetUid", asset)]
     found = fetch_list(session, PATH, query, "requests", paging_of(options))
-    table = Table(_COLUMNS, found.entries, "No approval requests.")
-    return View(found.document, [table], [str(one["id"]) for one in found.entries], found.entries, found.notes)
+    return page_view(found, _COLUMNS, "No approval requests.")
 
 
 @approvals.command("get", cls=Command, examples=["approvals get REQUEST"])
@@ -82,8 +88,7 @@ def get_request(session: Session, /, request: str) -> View:
 
 
 @approvals.command("approve", cls=Command, examples=["approvals approve REQUEST --comment 'Looks good'"])
-@click.argument("request")
-@click.option("--comment", metavar="TEXT", help="Why.")
+@answer_options
 @click.pass_obj
 def approve(session: Session, /, request: str, comment: str | None) -> View:
     """Approve; the change is made when enough have approved. Who asked for it cannot."""
@@ -91,8 +96,7 @@ def approve(session: Session, /, request: str, comment: str | None) -> View:
 
 
 @approvals.command("reject", cls=Command, examples=["approvals reject REQUEST --comment 'No owner yet'"])
-@click.argument("request")
-@click.option("--comment", metavar="TEXT", help="Why.")
+@answer_options
 @click.pass_obj
 def reject(session: Session, /, request: str, comment: str | None) -> View:
     """Deny."""
@@ -100,8 +104,7 @@ def reject(session: Session, /, request: str, comment: str | None) -> View:
 
 
 @approvals.command("cancel", cls=Command, examples=["approvals cancel REQUEST --comment 'Not now'"])
-@click.argument("request")
-@click.option("--comment", metavar="TEXT", help="Why.")
+@answer_options
 @click.pass_obj
 def cancel(session: Session, /, request: str, comment: str | None) -> View:
     """Take a request back."""

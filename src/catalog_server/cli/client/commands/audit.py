@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import click
 
 from catalog_server.cli.client.commands.entity_listing import paging_of
-from catalog_server.cli.client.commands.options import fetch_list, page_options, plugin_option
+from catalog_server.cli.client.commands.options import fetch_list, page_options, page_view, plugin_option
 from catalog_server.cli.client.failures import Failure
 from catalog_server.cli.client.framework import Command, Group
 from catalog_server.cli.client.protocol import segment
@@ -67,8 +67,7 @@ def event_options(command: F) -> F:
 def list_events(session: Session, /, **options: Any) -> View:
     """List events, newest first."""
     found = fetch_list(session, PATH, _query(options), "events", paging_of(options))
-    table = Table(_COLUMNS, found.entries, "No events found.")
-    return View(found.document, [table], [str(one["id"]) for one in found.entries], found.entries, found.notes)
+    return page_view(found, _COLUMNS, "No events found.")
 
 
 @audit.command("get", cls=Command, examples=["audit get EVENT"])

@@ -9,12 +9,12 @@ import click
 
 from catalog_server.cli.client.commands.actions import outcome_view
 from catalog_server.cli.client.commands.entity_listing import paging_of
-from catalog_server.cli.client.commands.options import complete_plugins, fetch_list, page_options
+from catalog_server.cli.client.commands.options import complete_plugins, fetch_list, page_options, page_view
 from catalog_server.cli.client.failures import Usage
 from catalog_server.cli.client.framework import Command, Group
 from catalog_server.cli.client.protocol import segment
 from catalog_server.cli.client.session import Session
-from catalog_server.cli.client.tables import Column, Fields, Table
+from catalog_server.cli.client.tables import Column, Fields
 from catalog_server.cli.client.views import View, list_view
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -173,8 +173,7 @@ def list_policies(session: Session, /) -> View:
 def history(session: Session, /, plugin: str, kind: str, name: str, **options: Any) -> View:
     """What happened to an asset, newest first."""
     found = fetch_list(session, f"{asset_path(plugin, kind, name)}/history", (), "events", paging_of(options))
-    table = Table(_HISTORY, found.entries, "Nothing happened yet.")
-    return View(found.document, [table], [str(one["id"]) for one in found.entries], found.entries, found.notes)
+    return page_view(found, _HISTORY, "Nothing happened yet.")
 
 
 def asset_path(plugin: str, kind: str, name: str) -> str:

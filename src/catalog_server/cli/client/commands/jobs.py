@@ -11,14 +11,14 @@ from typing import Any, Final
 import click
 
 from catalog_server.cli.client.commands.entity_listing import paging_of
-from catalog_server.cli.client.commands.options import fetch_list, page_options, plugin_option
+from catalog_server.cli.client.commands.options import fetch_list, page_options, page_view, plugin_option
 from catalog_server.cli.client.config import parse_seconds
 from catalog_server.cli.client.failures import ExitCode, Failure
 from catalog_server.cli.client.framework import Command, Group
 from catalog_server.cli.client.protocol import segment
 from catalog_server.cli.client.rendering import STRUCTURED
 from catalog_server.cli.client.session import Session
-from catalog_server.cli.client.tables import Column, Table
+from catalog_server.cli.client.tables import Column
 from catalog_server.cli.client.text import one_line
 from catalog_server.cli.client.views import View, record_view
 
@@ -64,8 +64,7 @@ def list_jobs(
     """List jobs, newest first."""
     query = [("plugin", plugin), ("sourceId", source), ("state", state), ("requestedBy", requested_by)]
     found = fetch_list(session, PATH, query, "jobs", paging_of(options))
-    table = Table(_COLUMNS, found.entries, "No jobs found.")
-    return View(found.document, [table], [str(job["id"]) for job in found.entries], found.entries, found.notes)
+    return page_view(found, _COLUMNS, "No jobs found.")
 
 
 @jobs.command("get", cls=Command, examples=["jobs get JOB"])

@@ -12,6 +12,8 @@ from click.shell_completion import CompletionItem
 from catalog_server.cli.client.failures import Failure, Usage
 from catalog_server.cli.client.protocol import entries_of
 from catalog_server.cli.client.session import Session, page_query
+from catalog_server.cli.client.tables import Column, Table
+from catalog_server.cli.client.views import View
 
 F = TypeVar("F", bound=Callable[..., Any])
 MAX_PAGE_SIZE: Final = 1000
@@ -118,3 +120,9 @@ def fetch_list(
     if paging["token"]:
         wanted += page_query(paging["token"])
     return Listing(key, session.pages(path, wanted), paging["limit"], wants_all=paging["wants_all"])
+
+
+def page_view(found: Listing, columns: Sequence[Column], empty: str, name: str = "id") -> View:
+    """A list as a table. `name`: the key of each entry that `-o name` prints."""
+    names = [str(entry[name]) for entry in found.entries]
+    return View(found.document, [Table(columns, found.entries, empty)], names, found.entries, found.notes)

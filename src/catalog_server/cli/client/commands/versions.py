@@ -8,10 +8,10 @@ import click
 
 from catalog_server.cli.client.commands.entity_listing import paging_of
 from catalog_server.cli.client.commands.governance import act_on, asset_arguments, asset_path
-from catalog_server.cli.client.commands.options import fetch_list, page_options
+from catalog_server.cli.client.commands.options import fetch_list, page_options, page_view
 from catalog_server.cli.client.framework import Command, Group
 from catalog_server.cli.client.session import Session
-from catalog_server.cli.client.tables import Column, Table
+from catalog_server.cli.client.tables import Column
 from catalog_server.cli.client.views import View, list_view, record_view
 
 _VERSIONS: Final = (
@@ -41,8 +41,7 @@ versions = Group("versions", help="What an asset was at a moment, kept under a l
 def list_versions(session: Session, /, plugin: str, kind: str, name: str, **options: Any) -> View:
     """List an asset's versions, newest first."""
     found = fetch_list(session, f"{asset_path(plugin, kind, name)}/versions", (), "versions", paging_of(options))
-    table = Table(_VERSIONS, found.entries, "No versions.")
-    return View(found.document, [table], [str(one["versionId"]) for one in found.entries], found.entries, found.notes)
+    return page_view(found, _VERSIONS, "No versions.", "versionId")
 
 
 @versions.command("create", cls=Command, examples=["versions create agents Agent scout --label 1.0"])
