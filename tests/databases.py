@@ -74,6 +74,18 @@ def fetch_value(dsn: str, query: str) -> Any:
         return cursor.fetchone()[0]
 
 
+def count_advisory_locks(dsn: str) -> int:
+    """How many advisory locks anybody holds in this database of a PostgreSQL server.
+
+    `pg_locks` shows the whole server, and other tests use other databases of it at the same time.
+    """
+    query = """
+        SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+        WHERE locktype = 'advisory' AND datname = current_database()
+    """
+    return int(fetch_value(dsn, query))
+
+
 def _mysql_arguments(parts: SplitResult) -> dict[str, Any]:
     return {
         "host": parts.hostname,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.databases import fetch_value
+from tests.databases import count_advisory_locks, fetch_value
 from tests.e2e.managed import BASE, MANAGEMENT, OPERATOR, QUICK_JOBS, Folder, Managed, local
 from tests.pgbouncer import pooling
 from tests.proxy import proxy_to
@@ -149,7 +149,7 @@ def test_pgbouncer_before_two_servers(postgres_database: str, folder: Folder, tm
         wait_until("the next leader", lambda: leads(follower), 20)
         folder.catalog("one.yaml", "c")
         follower.expect("c", seconds=20)
-        assert fetch_value(postgres_database, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+        assert count_advisory_locks(postgres_database) == 0
 
 
 def tags(managed: Managed) -> list[str]:
