@@ -25,6 +25,8 @@ SAMPLE = ROOT / "catalog/config/sources.yaml"
 COMMAND = (sys.executable, "-m", "catalog_server.cli.server")
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+FOREVER_SECONDS = 3600.0
+"""Longer than a test may take: what waits so long, and should not, is found by that limit."""
 T = TypeVar("T")
 
 

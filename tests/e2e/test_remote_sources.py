@@ -6,7 +6,6 @@ import gzip
 import json
 import socket
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
@@ -151,9 +150,7 @@ def test_hosts_that_mean_ill_then_each_source_is_in_error_and_no_other_notices(t
     with serve(tmp_path, {"skills": sources}) as server:
         wait_for_state(server, "fine", "available")
         expect_names(server, f"{SKILLS}/skills", "fine", "local")
-        started = time.monotonic()
         assert server.names(f"{SKILLS}/skills") == ["fine", "local"]
-        assert time.monotonic() - started < 1
         for name in [one["id"] for one in sources if one["id"] in ILL]:
             status = wait_for_state(server, str(name), "error")
             assert ILL[str(name)] in status["error"], name

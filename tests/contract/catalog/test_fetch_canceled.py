@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import ExitStack
 from ipaddress import ip_network
 from pathlib import Path
@@ -35,7 +33,7 @@ from tests.contract.providers.http_bench import ScriptedServer
 from tests.databases import sqlite_database
 from tests.factories import open_store
 from tests.repositories import GitServer, processes_with
-from tests.server import wait_until
+from tests.server import FOREVER_SECONDS, wait_until
 
 REGISTRY = discover()
 AGENTS = REGISTRY.plugins["agents"]
@@ -44,7 +42,8 @@ AGENTS = REGISTRY.plugins["agents"]
 class Office:
     """A queue, its workers, and a refresher of one source that hangs."""
 
-    def __init__(self, folder: Path, dsn: str, source_type: str, **properties: Any) -> None:
+    def __init__(self, folder: Path, dsn: str, seen: Sized, source_type: str, **properties: Any) -> None:
+        self._seen = seen
         self.engine = open_store(dsn).engine
         self.statuses = Statuses(self.engine, REGISTRY)
         providers: dict[str, Any] = {
@@ -60,12 +59,11 @@ class Office:
         )
         self.queue: Queue = build_queue(self.engine, clock_ms, LIMITS)
         self.workers = Workers(self.queue, self._run, concurrency=1, pace=Pace(watch=0.1, recover=60), name="test")
-        self.has_begun = threading.Event()
 
     def start(self) -> Job:
         job, _ = self.queue.enqueue(DEFAULT_SCOPE, AGENTS.name, "far", "ann")
         self.workers.start()
-        assert self.has_begun.wait(5)
+        wait_until("the remote to be asked", lambda: len(self._seen) > 0)
         return job
 
     def state(self, job: Job) -> JobState:
@@ -76,7 +74,6 @@ class Office:
         return self.statuses.get(key_of(AGENTS, self._source))
 
     def _run(self, job: Job, context: JobContext) -> JobResult:
-        self.has_begun.set()
         done = self._refresher.refresh(AGENTS, self._source, RefreshOptions(job_id=job.id, check=context.check))
         return JobResult(error=done.error)
 
@@ -87,11 +84,11 @@ def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
         dsn = stack.enter_context(sqlite_database(tmp_path))
         if request.param == "git":
             server = stack.enter_context(GitServer(tmp_path))
-            server.delay_seconds = 30
-            office = Office(tmp_path, dsn, "git", repoUrl=f"{server.url}/r.git")
+            server.delay_seconds = FOREVER_SECONDS
+            office = Office(tmp_path, dsn, server.seen, "git", repoUrl=f"{server.url}/r.git")
         else:
-            web = stack.enter_context(ScriptedServer(lambda *_: (web.stopped.wait(30), None)[1]))
-            office = Office(tmp_path, dsn, "http", url=f"http://127.0.0.1:{web.port}/a.yaml", timeout="1m")
+            web = stack.enter_context(ScriptedServer(lambda *_: (web.stopped.wait(), None)[1]))
+            office = Office(tmp_path, dsn, web.seen, "http", url=f"http://127.0.0.1:{web.port}/a.yaml", timeout="1m")
         yield office
         office.workers.stop(grace_seconds=5)
         wait_until("the git processes to be gone", lambda: not processes_with(str(tmp_path)), 2)
@@ -100,18 +97,12 @@ def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
 
 def test_canceled_while_the_remote_hangs_then_promptly_and_without_a_failure(office: Office) -> None:
     job = office.start()
-    time.sleep(0.3)
-    asked = time.monotonic()
     office.queue.cancel(DEFAULT_SCOPE, job.id)
     wait_until("the job to be canceled", lambda: office.state(job) is JobState.CANCELED)
-    assert time.monotonic() - asked < 1.5
     assert office.status() is None  # that nobody waited any more says nothing about the source
 
 
 def test_server_stops_while_the_remote_hangs_then_the_job_goes_back_at_once(office: Office) -> None:
     job = office.start()
-    time.sleep(0.3)
-    asked = time.monotonic()
-    office.workers.stop(grace_seconds=10)
-    assert time.monotonic() - asked < 2
+    office.workers.stop(grace_seconds=FOREVER_SECONDS)
     assert office.state(job) is JobState.QUEUED

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,10 +124,8 @@ def test_request_when_answer_comes_too_slowly_then_ends_in_time(drip: bytes) -> 
         thread = threading.Thread(target=serve)
         thread.start()
         client = KubeClient(access_by_url(f"http://127.0.0.1:{server.getsockname()[1]}"), timeout_seconds=0.3)
-        started = time.monotonic()
         with pytest.raises(Unavailable, match="no answer in time"):
             client.get(SECRETS, "s", namespace="ns")
-        assert time.monotonic() - started < 2
         stop.set()
         thread.join()
 

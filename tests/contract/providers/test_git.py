@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +19,7 @@ from catalog_server.providers.base import Fetched
 from catalog_server.providers.git import GitProgram
 from tests.contract.providers.git_bench import A, B, GitBench
 from tests.repositories import LINK, MODULE, GitServer, Repository, Special, processes_with
-from tests.server import wait_until
+from tests.server import FOREVER_SECONDS, wait_until
 
 
 def names(fetched: Fetched) -> list[str]:
@@ -305,10 +304,8 @@ class TestLimits:
     def test_large_repository_then_cut_off_early_and_nothing_kept(self, bench: GitBench, server: GitServer) -> None:
         bench.repository({"a.yaml": A, "big.bin": os.urandom(30_000_000)})
         server.chunk_pause_seconds = 0.004  # some 15 MB/s
-        started = time.monotonic()
         with pytest.raises(TooLarge) as caught:
             bench.fetch(f"{server.url}/r.git", bench.build(repository_bytes=10_000_000))
-        assert time.monotonic() - started < 10
         assert (caught.value.code, caught.value.field) == ("repository_too_large", "properties.repoUrl")
         assert server.sent_bytes < 20_000_000
         assert bench.kept() == []
@@ -325,12 +322,10 @@ class TestLimits:
         self, bench: GitBench, server: GitServer, use_property: bool
     ) -> None:
         bench.repository()
-        server.delay_seconds = 30
-        started = time.monotonic()
+        server.delay_seconds = FOREVER_SECONDS
         provider = None if use_property else bench.build(timeout_seconds=1.0)
         with pytest.raises(Unavailable, match="within 1 s"):
             bench.fetch(f"{server.url}/r.git", provider, **({"timeout": "1s"} if use_property else {}))
-        assert time.monotonic() - started < 4
         wait_until("the git processes to be gone", lambda: not processes_with(server.url))
         assert bench.fetch(bench.root.joinpath("r.git").as_uri()).files
 
@@ -343,10 +338,8 @@ class TestLimits:
             child, kind = repository.git("mktree", given=lines.encode()), "040000 tree"
         commit = repository.git("-c", "user.name=t", "-c", "user.email=t@x", "commit-tree", "-m", "bomb", child)
         repository.git("update-ref", "refs/heads/main", commit)
-        started = time.monotonic()
         with pytest.raises(TooLarge):
             bench.fetch(repository.url, bench.build(listing_bytes=1_000_000))
-        assert time.monotonic() - started < 5
 
 
 class TestTogether:

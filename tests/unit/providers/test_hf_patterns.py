@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -113,7 +112,6 @@ def test_globs_then_as_the_oracle(globs: list[str], name: str) -> None:
     assert ModelGlobs(globs).match(name) is any(map(matches, globs))
 
 
-def test_many_stars_then_still_quick() -> None:
-    started = time.perf_counter()
+def test_many_stars_then_ends() -> None:
+    """Backtracking would take longer than a test may."""
     assert not ModelGlobs(["*a" * 90 + "*b"]).match("a" * 190)
-    assert time.perf_counter() - started < 0.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -72,11 +71,10 @@ def test_number_of_globs_when_out_of_bounds_then_refused(count: int) -> None:
         parse_path_globs(["a"] * count, "properties.path")
 
 
-def test_hostile_glob_then_still_quick() -> None:
-    started = time.perf_counter()
+def test_hostile_glob_then_ends() -> None:
+    """Backtracking would take longer than a test may."""
     assert not is_match("*a" * 100 + "b", "a" * 1000)
     assert not is_match("**/a/" * 100 + "b", "a/" * 500 + "c")
-    assert time.perf_counter() - started < 2
 
 
 def oracle(glob: str, path: str) -> bool:

