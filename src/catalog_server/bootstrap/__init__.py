@@ -173,7 +173,7 @@ class _Parts:
     def rules(self) -> Rules:
         """Of governance."""
         files = self.settings.governance
-        return read_rules(files.approval_policies, files.config)
+        return read_rules(files.approval_policies, files.config, self.registry)
 
     def _trail(self) -> Trail:
         audit, days = self.settings.audit, self.rules.config.audit_retention.days

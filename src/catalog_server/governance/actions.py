@@ -64,7 +64,8 @@ def plan_action(action: str, params: Params) -> Planned:
     """Raises Invalid: no such action, or its parameters are wrong."""
     plan = ACTIONS.get(action)
     if plan is None:
-        raise Invalid(f"unknown action {action[:80]!r}; known: {', '.join(ACTIONS)}", field="action")
+        kind = "promotion action" if action.startswith("promotion.") else "action"
+        raise Invalid(f"unknown {kind} {action[:80]!r}; known: {', '.join(ACTIONS)}", field="action")
     known = (*plan.params, "reason")
     for name in params:
         if name not in known:

@@ -1,4 +1,4 @@
-"""The entity of an asset, as the catalog has it now: what a version keeps."""
+"""Assets as the catalog knows them: how their kind is spelled, and the entity as it is now, which a version keeps."""
 
 from __future__ import annotations
 
@@ -10,8 +10,28 @@ from catalog_server.catalog.writer import SourceKey
 from catalog_server.clock import clock_ms
 from catalog_server.errors import NotFound
 from catalog_server.governance.asset import AssetRef
+from catalog_server.governance.policies import Selector
 from catalog_server.governance.version import Provenance, Snapshot
 from catalog_server.scope import Scope
+
+
+def refer(registry: Registry, plugin: str, kind: str, name: str) -> AssetRef:
+    """The asset of these words. The kind is spelled as its plugin does, where that is installed: one asset, one record.
+
+    Raises:
+        Invalid: no asset can have such a plugin, kind or name.
+    """
+    installed = registry.get(plugin)
+    if installed is not None and installed.kind.name.lower() == kind.lower():
+        kind = installed.kind.name
+    return AssetRef(plugin, kind, name)
+
+
+def unknown_names(selector: Selector, registry: Registry) -> list[str]:
+    """The plugins and kinds that a policy is about and no installed plugin has."""
+    kinds = {plugin.kind.name.lower() for plugin in registry}
+    plugins = [name for name in selector.plugins if registry.get(name) is None]
+    return plugins + [name for name in selector.kinds if name.lower() not in kinds]
 
 
 class Entities:
@@ -26,7 +46,7 @@ class Entities:
     def look(self, scope: Scope, asset: AssetRef) -> Snapshot | None:
         """The entity, of the first source by id that has it; None: there is none. Raises Unavailable."""
         plugin = self._registry.get(asset.plugin)
-        if plugin is None or plugin.kind.name.lower() != asset.kind.lower():
+        if plugin is None or plugin.kind.name != asset.kind:
             return None
         index = self._reader.index(scope, plugin)
         position = index.find(asset.name)

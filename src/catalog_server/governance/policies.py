@@ -82,7 +82,7 @@ class Policies:
             selector = policy.selector
             has = (
                 _has(selector.plugins, asset.plugin)
-                and _has(selector.kinds, asset.kind)
+                and _has([kind.lower() for kind in selector.kinds], asset.kind.lower())
                 and _has(selector.risk_levels, risk)
             )
             transitions = selector.transitions

@@ -9,11 +9,13 @@ from typing import Final
 import structlog
 
 from catalog_server.audit.trail import Trail
+from catalog_server.catalog.registry import Registry
 from catalog_server.db.engine import Engine
 from catalog_server.governance.actions import Actions
 from catalog_server.governance.approvals import Approvals
 from catalog_server.governance.bindings import Bindings
 from catalog_server.governance.config import GovernanceConfig, parse_config
+from catalog_server.governance.entities import unknown_names
 from catalog_server.governance.files import read_optional
 from catalog_server.governance.policies import Policies, parse_policies
 from catalog_server.governance.records import Records
@@ -55,21 +57,25 @@ def open_governance(engine: Engine, trail: Trail, rules: Rules, look: Look) -> G
     return Governance(rules.policies, records, approvals, versions, bindings, actions)
 
 
-def read_rules(policies: Path, config: Path) -> Rules:
+def read_rules(policies: Path, config: Path, registry: Registry) -> Rules:
     """The rules in these files. Where a file is not there, its defaults hold: no policy, three environments.
 
     Raises:
         Invalid: a file cannot be read, or is wrong.
     """
-    return Rules(_read_policies(policies), _read_config(config))
+    return Rules(_read_policies(policies, registry), _read_config(config))
 
 
-def _read_policies(path: Path) -> Policies:
+def _read_policies(path: Path, registry: Registry) -> Policies:
     data = read_optional(path, POLICIES_VARIABLE)
     if data is None:
         return Policies()
     found = parse_policies(data, file=str(path))
     log.info("approval policies read", file=str(path), in_force=[one.id for one in found.entries if one.enabled])
+    for policy in found.entries:
+        # No error: one file may serve servers with different plugins.
+        if unknown := unknown_names(policy.selector, registry):
+            log.warning("a policy is about what no plugin has", file=str(path), policy=policy.id, unknown=unknown)
     return found
 
 

@@ -7,7 +7,7 @@ from catalog_server.governance.actions import MAX_REASON
 from catalog_server.governance.lifecycle import STATES
 from catalog_server.governance.requests import STATUSES, VERDICTS
 from catalog_server.governance.versions import LABEL, MAX_LABEL
-from catalog_server.http.management_schemas import page_schema
+from catalog_server.http.management_schemas import EVENT_SCHEMA, page_schema
 
 _TEXT: Document = {"type": "string"}
 _COUNT: Document = {"type": "integer", "minimum": 0}
@@ -19,6 +19,12 @@ _ASSET_REF: Document = {
     "required": ["plugin", "kind", "name"],
     "properties": {"plugin": _TEXT, "kind": _TEXT, "name": _TEXT},
 }
+
+
+def _page_schema(key: str, entry: Document) -> Document:
+    return {**page_schema(key, entry), "required": [key, "totalSize"]}
+
+
 RECORD_SCHEMA: Document = {
     "type": "object",
     "title": "GovernanceRecord",
@@ -97,7 +103,8 @@ REQUEST_SCHEMA: Document = {
         "resolutionNote": _TEXT,
     },
 }
-REQUEST_LIST_SCHEMA: Document = page_schema("requests", REQUEST_SCHEMA)
+HISTORY_SCHEMA: Document = _page_schema("events", EVENT_SCHEMA)
+REQUEST_LIST_SCHEMA: Document = _page_schema("requests", REQUEST_SCHEMA)
 DECISION_BODY: Document = {
     "type": "object",
     "required": ["verdict"],
@@ -136,7 +143,6 @@ POLICIES_SCHEMA: Document = {
 VERSION_BODY: Document = {
     "type": "object",
     "required": ["versionLabel"],
-    "additionalProperties": False,
     "properties": {"versionLabel": _LABEL, "reason": _REASON},
 }
 VERSION_SCHEMA: Document = {
@@ -152,11 +158,10 @@ VERSION_SCHEMA: Document = {
         "provenance": {"type": "object", "required": ["sourceType", "sourceUri", "sourceId", "observedAt"]},
     },
 }
-VERSION_LIST_SCHEMA: Document = page_schema("versions", VERSION_SCHEMA)
+VERSION_LIST_SCHEMA: Document = _page_schema("versions", VERSION_SCHEMA)
 BINDING_BODY: Document = {
     "type": "object",
     "required": ["versionId"],
-    "additionalProperties": False,
     "properties": {"versionId": {**_WORD, "minLength": 1}},
 }
 BINDING_SCHEMA: Document = {

@@ -43,6 +43,7 @@ def parsed(text: str) -> Policies:
         (MODEL, "medium", "deprecated", "archived", None),
         (MODEL, "high", "approved", "deprecated", None),
         (AssetRef("agents", "Agent", "a"), "low", "approved", "deprecated", "agents"),
+        (AssetRef("agents", "AGENT", "a"), "low", "approved", "deprecated", "agents"),
         (AssetRef("agents", "Other", "a"), "low", "approved", "deprecated", None),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -16,6 +16,7 @@ from catalog_server.governance.actions import ACTIONS, plan_action, read_reason
 from catalog_server.governance.asset import MAX_NAME, MAX_WORD, WORD, AssetRef, name_pattern
 from catalog_server.governance.binding import Move
 from catalog_server.governance.bindings import BIND
+from catalog_server.governance.entities import refer
 from catalog_server.governance.events import Caller
 from catalog_server.governance.record import patch_schema
 from catalog_server.governance.requests import STATUSES, VERDICTS, Cursor, RequestFilter, Status, Verdict
@@ -33,6 +34,7 @@ from catalog_server.http.governance_schemas import (
     CANCELED_SCHEMA,
     DECIDED_SCHEMA,
     DECISION_BODY,
+    HISTORY_SCHEMA,
     POLICIES_SCHEMA,
     RECORD_SCHEMA,
     REQUEST_LIST_SCHEMA,
@@ -41,7 +43,6 @@ from catalog_server.http.governance_schemas import (
     VERSION_LIST_SCHEMA,
     VERSION_SCHEMA,
 )
-from catalog_server.http.management_schemas import EVENT_LIST_SCHEMA
 from catalog_server.http.messages import Request, Response, json_response
 from catalog_server.http.paging import MAX_SIZE, SIZE, read_place, token_after
 from catalog_server.http.params import parse_choice, parse_lenient_size, parse_text
@@ -49,7 +50,6 @@ from catalog_server.http.router import Audited, Link, Operation, Route, decode_n
 from catalog_server.http.routes.parameters import PAGE_TOKEN, choice_parameter, parameter
 from catalog_server.http.services import Services
 from catalog_server.query.tokens import binding_of
-from catalog_server.schema.yaml_reader import nearest_key
 
 BASE: Final = "/api/governance/v1alpha1"
 ASSET: Final = f"{BASE}/assets/{{plugin}}/{{kind}}/{{name...}}"
@@ -93,7 +93,7 @@ _PATCHING = Operation(
     path=_PATH,
 )
 _HISTORY = Operation(
-    "What happened to an asset, newest first", _TAG, _PAGING, {200: EVENT_LIST_SCHEMA}, errors=(400, 503), path=_PATH
+    "What happened to an asset, newest first", _TAG, _PAGING, {200: HISTORY_SCHEMA}, errors=(400, 503), path=_PATH
 )
 _ACTING = Operation(
     f"Do something with an asset: {', '.join(ACTIONS)}",
@@ -184,20 +184,20 @@ class _Endpoints:
         self._governance = services.governance
 
     async def get_record(self, request: Request) -> Response:
-        records, asset = self._governance.records, _asset(request)
+        records, asset = self._governance.records, self._asset(request)
         return json_response(await asyncio.to_thread(records.get, request.scope, asset, request.principal.user))
 
     async def patch_record(self, request: Request) -> Response:
-        asset, body = _asset(request), await read_object(request)
+        asset, body = self._asset(request), await read_object(request)
         patch = self._governance.records.patch
         return json_response(await asyncio.to_thread(patch, request.scope, asset, body, self._caller(request)))
 
     async def list_history(self, request: Request) -> Response:
-        asset = _asset(request)
+        asset = self._asset(request)
         return json_response(await asyncio.to_thread(self._history, request, asset))
 
     async def act(self, request: Request) -> Response:
-        asset, action = _asset(request), decode_name(request, "action")
+        asset, action = self._asset(request), decode_name(request, "action")
         entry_of(request).details["actionId"] = action[:80]
         body = await read_object(request, may_be_empty=True)
         dry_run, params = read_action(body)
@@ -210,24 +210,22 @@ class _Endpoints:
         return json_response(done.document, done.status)
 
     async def list_versions(self, request: Request) -> Response:
-        asset = _asset(request)
+        asset = self._asset(request)
         return json_response(await asyncio.to_thread(self._list_versions, request, asset))
 
     async def create_version(self, request: Request) -> Response:
-        asset, body = _asset(request), await read_object(request)
-        _check_keys(body, VERSION_BODY)
+        asset, body = self._asset(request), await read_object(request)
         label, reason = read_label(body.get("versionLabel"), "versionLabel"), read_reason(body.get("reason"), "reason")
         create, caller = self._governance.versions.create, self._caller(request)
         version = await asyncio.to_thread(create, request.scope, asset, label, reason, caller, 201)
         return json_response(version.document, 201)
 
     async def list_bindings(self, request: Request) -> Response:
-        found = await asyncio.to_thread(self._governance.bindings.list_bindings, request.scope, _asset(request))
+        found = await asyncio.to_thread(self._governance.bindings.list_bindings, request.scope, self._asset(request))
         return json_response({"bindings": [one.document for one in found]})
 
     async def bind(self, request: Request) -> Response:
-        asset, environment, body = _asset(request), decode_name(request, "environment"), await read_object(request)
-        _check_keys(body, BINDING_BODY)
+        asset, environment, body = self._asset(request), decode_name(request, "environment"), await read_object(request)
         version_id = body.get("versionId")
         if not isinstance(version_id, str) or not version_id:
             raise Invalid("required: the version to bind", field="versionId")
@@ -278,6 +276,17 @@ class _Endpoints:
             lambda connection, status: recorder(trail, request, status)(connection),
         )
 
+    def _asset(self, request: Request) -> AssetRef:
+        """The asset that the path names. Raises Invalid."""
+        plugin, kind, name = (decode_name(request, word) for word in ("plugin", "kind", "name"))
+        is_audited = request.route is not None and request.route.audited is not None
+        if is_audited:
+            entry_of(request).resource_ids = (f"{plugin}:{kind}:{name}",)
+        asset = refer(self._services.registry, plugin, kind, name)
+        if is_audited:
+            entry_of(request).resource_ids = (asset.uid,)
+        return asset
+
     # --- in threads ---
 
     def _history(self, request: Request, asset: AssetRef) -> dict[str, Any]:
@@ -290,11 +299,7 @@ class _Endpoints:
             after=None if place is None else EventCursor(*place),
             is_counted=True,
         )
-        return {
-            "events": [event_document(event) for event in page.events],
-            "nextPageToken": token_after(page.next, bound),
-            "totalSize": page.total_size,
-        }
+        return _page("events", map(event_document, page.events), token_after(page.next, bound), page.total_size)
 
     def _list_versions(self, request: Request, asset: AssetRef) -> dict[str, Any]:
         bound = binding_of(request.scope.namespace, VERSIONS, asset.uid)
@@ -305,11 +310,8 @@ class _Endpoints:
             page_size=parse_lenient_size(request, SIZE, MAX_SIZE),
             after=None if place is None else VersionCursor(*place),
         )
-        return {
-            "versions": [one.document for one in page.versions],
-            "nextPageToken": token_after(page.next, bound),
-            "totalSize": page.total_size,
-        }
+        found = (one.document for one in page.versions)
+        return _page("versions", found, token_after(page.next, bound), page.total_size)
 
     def _list(self, request: Request) -> dict[str, Any]:
         status, uid = parse_choice(request, "status", STATUSES, ""), parse_text(request, "assetUid")
@@ -324,23 +326,10 @@ class _Endpoints:
             after=None if place is None else Cursor(*place),
         )
         now = approvals.clock()
-        return {
-            "requests": [one.document(now) for one in page.requests],
-            "nextPageToken": token_after(page.next, bound),
-            "totalSize": page.total_size,
-        }
+        found = (one.document(now) for one in page.requests)
+        return _page("requests", found, token_after(page.next, bound), page.total_size)
 
 
-def _asset(request: Request) -> AssetRef:
-    """The asset that the path names. Raises Invalid."""
-    plugin, kind, name = (decode_name(request, word) for word in ("plugin", "kind", "name"))
-    if request.route is not None and request.route.audited is not None:
-        entry_of(request).resource_ids = (f"{plugin}:{kind}:{name}",)
-    return AssetRef(plugin, kind, name)
-
-
-def _check_keys(body: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Raises Invalid for a key that the schema of the body does not have."""
-    for name in body:
-        if name not in schema["properties"]:
-            raise Invalid(f"unknown: {nearest_key(name, schema['properties'])}", field=name[:80])
+def _page(key: str, entries: Iterable[dict[str, Any]], token: str, total_size: int | None) -> dict[str, Any]:
+    """The lists of governance have no token where there is no further page (spec platform.md 9.2)."""
+    return {key: list(entries), **({"nextPageToken": token} if token else {}), "totalSize": total_size}
