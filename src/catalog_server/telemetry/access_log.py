@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
+import structlog
 
 from catalog_server.telemetry.logs import escape_json, printable
 
@@ -41,7 +42,8 @@ class AccessLog:
 
     def __init__(self, is_json: bool, stream: TextIO = sys.stdout) -> None:
         self._is_json = is_json
-        self._stream = stream
+        # Takes turns with the other logs of this stream: one lock for all of its loggers.
+        self._output = structlog.WriteLogger(stream)
         self._lines: list[AccessLine] = []
         self._encode_lines = msgspec.json.Encoder().encode_lines
         self._is_scheduled = False
@@ -61,8 +63,7 @@ class AccessLog:
         if not lines:
             return
         rendered = escape_json(self._encode_lines(lines)) if self._is_json else "".join(map(_text, lines))
-        self._stream.write(rendered)
-        self._stream.flush()
+        self._output.msg(rendered.removesuffix("\n"))
 
 
 def _text(line: AccessLine) -> str:

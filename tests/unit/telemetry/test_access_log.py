@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable
 
 import pytest
+import structlog
 
 from catalog_server.telemetry.access_log import AccessLine, AccessLog, Clock
+from catalog_server.telemetry.logs import set_up_logging
 from tests.unit.telemetry.test_logs import BREAKS, FORGED, STEERS
 
 
@@ -71,3 +74,36 @@ def test_a_trace_that_nobody_knows_of_is_left_out(is_json: bool) -> None:
     log.add(given, lambda *_: None)
     log.flush()
     assert "trace" not in stream.getvalue()
+
+
+class Interrupted(io.StringIO):
+    """Lets somebody else write behind each piece that the first writer writes, if nothing keeps them from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interrupt: Callable[[], None] | None = None
+        self.threads: list[threading.Thread] = []
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if (interrupt := self.interrupt) is not None:
+            self.interrupt = None
+            self.threads.append(threading.Thread(target=interrupt))
+            self.threads[-1].start()
+            self.threads[-1].join(0.2)
+        return written
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("is_first", [True, False], ids=["access line first", "other line first"])
+def test_a_line_of_another_thread_stands_before_or_behind_a_line_but_never_within(is_first: bool) -> None:
+    stream, other = Interrupted(), structlog.get_logger("other")
+    set_up_logging("json", "INFO", stream)
+    log = AccessLog(True, stream)
+    log.add(line("/a"), lambda *_: None)
+    first, second = (log.flush, lambda: other.info("x")) if is_first else (lambda: other.info("x"), log.flush)
+    stream.interrupt = second
+    first()
+    for thread in stream.threads:
+        thread.join()
+    assert sorted(json.loads(one)["event"] for one in stream.getvalue().splitlines()) == ["request", "x"]

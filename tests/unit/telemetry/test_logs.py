@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -17,15 +16,6 @@ from catalog_server.telemetry.traces import Trace, Tracer
 FORGED = "2026-11-26T07:40:51.000000Z [info     ] ready"
 BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
 STEERS = ["\x1b[2J", "\x7f", "\x9b2J", "\u202e", "\u2066", "\x00", "\x08", "\ufeff", "\ud800", "\U000e0001"]
-
-
-@pytest.fixture
-def configured() -> Iterator[None]:
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-    logging.basicConfig(handlers=[], level=logging.WARNING, force=True)
-    logging.captureWarnings(False)
 
 
 @pytest.mark.parametrize("text", [*BREAKS, *STEERS], ids=ascii)
