@@ -24,8 +24,9 @@ from catalog_server.telemetry.access_log import AccessLog
 from catalog_server.telemetry.logs import set_up_logging
 
 _GRACE_SECONDS = 30
-# Requests leave no cycles behind, so the collector may look seldom (by default after 700 new objects).
-_COLLECT_EVERY = 20_000
+# How many new objects until the collector looks at them; at the older ones every 10th time, at all every 1,000th. Reads
+# leave no cycles behind, but the parameters of statements are some: they must go before there are megabytes of them.
+_COLLECT_AFTER = (2_000, 10, 100)
 # A read waits this long for a busy background thread; the default of 5 ms is five times what a read takes.
 _SWITCH_SECONDS = 0.0005
 # Databases, sources, logs and what else is open beside connections.
@@ -41,7 +42,7 @@ def main(at_step: AtStep = no_step) -> None:
     if arguments[:1] == [MIGRATE]:
         sys.exit(_migrate(load_or_exit(arguments[1:])))
     settings = load_or_exit(arguments)
-    gc.set_threshold(_COLLECT_EVERY)
+    gc.set_threshold(*_COLLECT_AFTER)
     sys.setswitchinterval(_SWITCH_SECONDS)
     is_json = set_up_logging(settings.logging.format, settings.logging.level)
     for number in _STOP_SIGNALS:
