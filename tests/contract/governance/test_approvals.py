@@ -75,8 +75,9 @@ def test_a_gate_wants_as_many_reviewers_as_it_says_each_of_them_once(office: Off
     with pytest.raises(Conflict, match="bob has decided"):
         office.decide(request_id, "bob", "approve")
     assert office.state(AGENT) == "draft"
-    assert office.decide(request_id, "cid", "approve")["decision"] == "approved"
+    assert office.decide(request_id, "abe", "approve")["decision"] == "approved"
     assert office.state(AGENT) == "approved"
+    assert office.recorded == [202, 200, 200]
 
 
 def test_a_denial_ends_a_request_where_the_gate_says_so(office: Office) -> None:
@@ -123,6 +124,7 @@ def test_a_request_is_canceled_once(office: Office) -> None:
     caller = office.by("eve")
     canceled = {"status": "canceled", "requestId": request_id}
     assert office.approvals.cancel(TEAM_A, request_id, "not now", caller) == canceled
+    assert office.recorded == [202, 200]
     for again in (
         lambda: office.approvals.cancel(TEAM_A, request_id, None, caller),
         lambda: office.decide(request_id, "bob"),
@@ -196,6 +198,7 @@ def test_pages_hold_each_request_once_newest_first(office: Office) -> None:
             break
     assert sorted(found) == sorted(asked)
     assert found[0] == asked[-1]
+    assert office.approvals.list_requests(TEAM_A, RequestFilter(), page_size=7).next is None
     one = office.approvals.list_requests(TEAM_A, RequestFilter(asset_uid="mcp:mcpserver:m3"), page_size=9)
     assert [request.id for request in one.requests] == [asked[3]]
 

@@ -79,6 +79,7 @@ def test_labels_may_repeat_and_pages_hold_each_version_once(office: Office) -> N
         after = page.next
         if after is None:
             break
+    assert office.versions.list_versions(TEAM_A, ASSET, page_size=5).next is None
     assert sorted(found) == sorted(set(made))
     assert len(set(made)) == 5
 
@@ -95,6 +96,7 @@ def test_a_draft_is_for_the_first_environment_only(office: Office) -> None:
     with pytest.raises(Invalid, match="is no environment; known: dev, stage, prod"):
         office.do("promotion.bind", environment="production", versionId=version)
     assert office.bound() == {"dev": version}
+    assert office.recorded == [201, 200]
 
 
 def test_promotion_takes_the_version_of_another_environment(office: Office) -> None:
@@ -114,8 +116,9 @@ def test_promotion_takes_the_version_of_another_environment(office: Office) -> N
     with pytest.raises(Invalid, match="fromEnv and toEnv must be different"):
         office.do("promotion.promote", fromEnv="dev", toEnv="dev")
     assert office.bound() == {"dev": two, "stage": two}
-    types = [event.event_type.removeprefix("governance.") for event in office.history()[:2]]
-    assert types == ["promotion.promoted", "promotion.bound"]
+    promoted, bound = office.history()[:2]
+    assert (promoted.event_type, bound.event_type) == ("governance.promotion.promoted", "governance.promotion.bound")
+    assert (promoted.metadata, bound.metadata) == ({"fromEnvironment": "dev"}, {})
 
 
 def test_rollback_goes_back_where_there_is_something_to_go_back_from(office: Office) -> None:
