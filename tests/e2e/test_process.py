@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import signal
 import socket
@@ -112,6 +113,11 @@ def test_missing_sources_file(tmp_path: Path) -> None:
     assert "No such file" in said
 
 
+@pytest.mark.parametrize("path", ["/", "/dev/null"])
+def test_sources_file_that_is_none(tmp_path: Path, path: str) -> None:
+    assert f"--sources: {path}: " in refusal(tmp_path, FREE, f"--sources={path}")
+
+
 def test_help_and_version(tmp_path: Path) -> None:
     for flag, word in (("--help", "--listen"), ("--version", "0.9.0")):
         ended = run_to_end(tmp_path, flag)
@@ -191,6 +197,18 @@ def test_every_log_line_is_json(tmp_path: Path, json_format: str) -> None:
     lines = [json.loads(line) for line in server.output.splitlines()]
     assert all({"event", "timestamp"} <= set(line) for line in lines)
     assert {"listening", "ready", "request", "stopping"} <= {line["event"] for line in lines}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
+def test_threads_allocate_in_arenas_that_they_share(tmp_path: Path) -> None:
+    """Else the process grows for as long as it takes each thread to have done everything once."""
+    with running(tmp_path / "data", SAMPLE) as server:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(server.json, ["/api/assets", SKILLS] * 20))
+        maps = Path(f"/proc/{server.process.pid}/maps").read_text().splitlines()
+    fields = [line.split() for line in maps]
+    starts = [int(one[0].partition("-")[0], 16) for one in fields if one[1] == "rw-p" and len(one) == 5]
+    assert len([start for start in starts if start % (64 << 20) == 0]) <= 2
 
 
 def test_sources_files_are_merged(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def _own_files(settings: Settings) -> tuple[Path, ...]:
     """What a source must not be made of, though it lies beside catalog files: who could apply it could read it."""
     paths = settings.paths
     files = [Path(os.path.realpath(file)) for file in paths.sources]
-    own = [*files, *(file.with_name(FOLDER) for file in files)]
+    own = [*files, *(file.parent / FOLDER for file in files)]
     # A set-up that keeps everything in one folder has to be able to read its catalog files.
     own += [folder for folder in (paths.data_dir, paths.secrets_dir) if folder and not _holds(folder, files)]
     return tuple(own)

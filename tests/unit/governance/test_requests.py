@@ -62,6 +62,7 @@ def request(**given: Any) -> ApprovalRequest:
 def test_a_pending_request_expires_by_itself() -> None:
     assert request().status_at(NOW - 1) == "pending"
     assert request().status_at(NOW) == "expired"
+    assert request().status_at(NOW + 5) == "expired"
     assert request(status="denied").status_at(NOW) == "denied"
 
 
