@@ -24,6 +24,11 @@ def name_pattern(also_not: str = "") -> str:
 _WORD, _NAME = re.compile(WORD), re.compile(name_pattern())
 
 
+def same_kind(one: str, other: str) -> bool:
+    """Whether two spellings mean one kind: their case does not count."""
+    return one.lower() == other.lower()
+
+
 @dataclass(frozen=True, slots=True)
 class AssetRef:
     """Names an asset. Neither plugin nor kind hold a colon, so that no two assets have one uid."""

@@ -9,7 +9,7 @@ from catalog_server.catalog.registry import Registry
 from catalog_server.catalog.writer import SourceKey
 from catalog_server.clock import clock_ms
 from catalog_server.errors import NotFound
-from catalog_server.governance.asset import AssetRef
+from catalog_server.governance.asset import AssetRef, same_kind
 from catalog_server.governance.policies import Selector
 from catalog_server.governance.version import Provenance, Snapshot
 from catalog_server.scope import Scope
@@ -22,16 +22,17 @@ def refer(registry: Registry, plugin: str, kind: str, name: str) -> AssetRef:
         Invalid: no asset can have such a plugin, kind or name.
     """
     installed = registry.get(plugin)
-    if installed is not None and installed.kind.name.lower() == kind.lower():
+    if installed is not None and same_kind(installed.kind.name, kind):
         kind = installed.kind.name
     return AssetRef(plugin, kind, name)
 
 
 def unknown_names(selector: Selector, registry: Registry) -> list[str]:
     """The plugins and kinds that a policy is about and no installed plugin has."""
-    kinds = {plugin.kind.name.lower() for plugin in registry}
     plugins = [name for name in selector.plugins if registry.get(name) is None]
-    return plugins + [name for name in selector.kinds if name.lower() not in kinds]
+    return plugins + [
+        name for name in selector.kinds if not any(same_kind(name, plugin.kind.name) for plugin in registry)
+    ]
 
 
 class Entities:

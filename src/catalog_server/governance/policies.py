@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from catalog_server.errors import Invalid
-from catalog_server.governance.asset import AssetRef
+from catalog_server.governance.asset import AssetRef, same_kind
 from catalog_server.governance.files import Part, Parts, parse_file, placed
 from catalog_server.governance.lifecycle import State
 
@@ -82,7 +82,7 @@ class Policies:
             selector = policy.selector
             has = (
                 _has(selector.plugins, asset.plugin)
-                and _has([kind.lower() for kind in selector.kinds], asset.kind.lower())
+                and (not selector.kinds or any(same_kind(kind, asset.kind) for kind in selector.kinds))
                 and _has(selector.risk_levels, risk)
             )
             transitions = selector.transitions

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from catalog_server.catalog.configuration import Files
-from catalog_server.providers.deadline import Deadline
+from catalog_server.providers.deadline import LOOK_SECONDS, Deadline
 from catalog_server.providers.git_mirror import lock_folder
 from catalog_server.providers.hf_source import HubPolicy
 from catalog_server.providers.huggingface import HuggingFaceProvider
@@ -55,6 +55,7 @@ class Watch:
         timer.join()
         assert self.looks > 1
         assert self.raised == 1
+        assert LOOK_SECONDS < 1  # so that it ends within a second
 
 
 @pytest.fixture
