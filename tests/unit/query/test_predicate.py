@@ -267,3 +267,9 @@ def test_literal_chunk_when_there_are_several_runs_then_is_the_longest(pattern: 
 def test_like_pattern_when_the_text_is_long_and_hostile_then_ends(pattern: str) -> None:
     # Milliseconds in practice; backtracking would take longer than a test may.
     assert not like_pattern(pattern)("a" * 10_240)
+
+
+@pytest.mark.parametrize("pattern", ["%a%a%a%a%b", "%a_%_a%b", "%_" * 500 + "b", "%a" * 510 + "b", "a%a%b_"])
+def test_like_pattern_when_the_text_is_huge_then_takes_time_in_proportion(pattern: str) -> None:
+    # Milliseconds again; what takes the square of the length would need days.
+    assert not like_pattern(pattern)("a" * 10_000_000)
