@@ -58,18 +58,23 @@ def environ_of(manifest: Manifest) -> dict[str, Any]:
 
 
 def faults_of(manifest: Manifest) -> list[str]:
-    """What the strict schema of Kubernetes says against it; of a kind that is not Kubernetes' own, nothing."""
-    group, _, version = manifest["apiVersion"].rpartition("/")
-    wanted = {"group": group, "kind": manifest["kind"], "version": version}
-    schemas = _schemas()
-    names = [name for name, one in schemas["$defs"].items() if wanted in one.get("x-kubernetes-group-version-kind", ())]
-    if group == "monitoring.coreos.com":
-        return []
-    (name,) = names
-    validator = Draft202012Validator({"$ref": f"#/$defs/{name}", **schemas})
+    """What the schema of its kind says against it; none knows a field that is not named there."""
+    validator = Draft202012Validator(_schema_of(manifest))
     return [f"{manifest['kind']} {one.json_path}: {one.message}" for one in validator.iter_errors(manifest)]
 
 
+def _schema_of(manifest: Manifest) -> dict[str, Any]:
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    if group == "monitoring.coreos.com":
+        return _schemas("service-monitor.json")
+    wanted = {"group": group, "kind": manifest["kind"], "version": version}
+    schemas = _schemas("kubernetes.json")
+    (name,) = (
+        name for name, one in schemas["$defs"].items() if wanted in one.get("x-kubernetes-group-version-kind", ())
+    )
+    return {"$ref": f"#/$defs/{name}", **schemas}
+
+
 @cache
-def _schemas() -> dict[str, Any]:
-    return dict(json.loads((SCHEMAS / "kubernetes.json").read_text()))
+def _schemas(file: str) -> dict[str, Any]:
+    return dict(json.loads((SCHEMAS / file).read_text()))

@@ -72,6 +72,13 @@ def test_misspelled_field_when_checked_then_a_fault() -> None:
     assert any("livenessProb" in fault for fault in faults_of(manifest))
 
 
+@pytest.mark.parametrize("field", ["intervall", "port"])
+def test_field_of_the_service_monitor_when_wrong_then_a_fault(field: str) -> None:
+    manifest = read_one("components/prometheus/service-monitor.yaml")
+    manifest["spec"]["endpoints"][0][field] = 9090
+    assert any(field in fault for fault in faults_of(manifest))
+
+
 def test_deployment_then_as_specified() -> None:
     manifest, labels = deployment(), {"app": "catalog-server"}
     assert manifest["metadata"] == {"name": "catalog-server", "namespace": "catalog-system", "labels": labels}
