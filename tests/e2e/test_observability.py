@@ -122,6 +122,17 @@ def test_sources_entities_caches_and_decisions_are_told(tmp_path: Path) -> None:
         assert (scrape(url).value(REFRESHES, plugin="skills", result="error") or 0) > 0
 
 
+def test_approvals_that_wait_are_told(tmp_path: Path) -> None:
+    policies = tmp_path / "policies.yaml"
+    policies.write_text("policies:\n- id: all\n  selector: {}\n")
+    with measured(tmp_path / "data", SAMPLE, CATALOG_APPROVAL_POLICIES=str(policies)) as (server, url):
+        assert scrape(url).value("catalog_approval_requests_waiting") == 0
+        step = f"{server.url}/api/governance/v1alpha1/assets/mcp/mcpserver/github/actions/lifecycle.setState"
+        asked = server.client.post(step, json={"params": {"state": "approved"}}, headers=OPERATOR)
+        assert asked.status_code == 202, asked.text
+        assert scrape(url).value("catalog_approval_requests_waiting") == 1
+
+
 def test_leader_and_reviews_are_told(tmp_path: Path) -> None:
     with serve_cluster() as (cluster, api):
         cluster.tokens.add("")

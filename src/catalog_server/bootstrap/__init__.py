@@ -42,7 +42,7 @@ from catalog_server.db.fencing import Fence
 from catalog_server.db.migrate import check_migrated, migrate
 from catalog_server.errors import Invalid, Unavailable
 from catalog_server.governance.entities import Entities
-from catalog_server.governance.service import Rules, open_governance, read_rules
+from catalog_server.governance.service import Governance, Rules, open_governance, read_rules
 from catalog_server.health import Health
 from catalog_server.http.app import App, build_app
 from catalog_server.http.services import CacheSettings, Services
@@ -149,7 +149,7 @@ class _Parts:
         self.statuses, self.trail = Statuses(engine, registry), self._trail()
         self.indexes = Indexes(registry, settings.paths.data_dir / "spool")
         self.follower = Follower(engine, registry, self.indexes)
-        self.links = Links(registry, self.indexes)
+        self.links, self.entity_reader = Links(registry, self.indexes), Reader(self.indexes)
         self.refresher = self._refresher()
         self.loader = self._loader()
         self.queue = self._queue() if settings.jobs.enabled else None
@@ -174,6 +174,15 @@ class _Parts:
         """Of governance."""
         files = self.settings.governance
         return read_rules(files.approval_policies, files.config, self.registry)
+
+    @cached_property
+    def overlays(self) -> Overlays:
+        return Overlays(self.engine, self.follower.catch_up)
+
+    @cached_property
+    def governance(self) -> Governance:
+        entities = Entities(self.registry, self.entity_reader, self.overlays, self.configuration)
+        return open_governance(self.engine, self.trail, self.rules, entities.look)
 
     def _trail(self) -> Trail:
         audit, days = self.settings.audit, self.rules.config.audit_retention.days
@@ -282,17 +291,16 @@ class _Parts:
             follower=self.follower,
             trail=self.trail,
             queue=self.queue,
+            approvals=self.governance.approvals,
             database=self.settings.database.type,
         )
 
     def services(self, authorizer: Authorizer, trust: HeaderTrust | Tokens) -> Services:
         settings, cache = self.settings, self.settings.cache
-        reader, overlays = Reader(self.indexes), Overlays(self.engine, self.follower.catch_up)
-        entities = Entities(self.registry, reader, overlays, self.configuration)
         return Services(
             registry=self.registry,
             indexes=self.indexes,
-            reader=reader,
+            reader=self.entity_reader,
             links=self.links,
             configuration=self.configuration,
             statuses=self.statuses,
@@ -315,9 +323,9 @@ class _Parts:
             schedule=self.schedule,
             loader=self.loader,
             fetcher=self.fetcher,
-            overlays=overlays,
+            overlays=self.overlays,
             trail=self.trail,
-            governance=open_governance(self.engine, self.trail, self.rules, entities.look),
+            governance=self.governance,
             queue=self.queue,
             measurements=self.measurements,
             tracer=self.tracing.tracer,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
@@ -21,11 +21,13 @@ from catalog_server.catalog.follower import Follower, Indexes
 from catalog_server.catalog.status import SERVING
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.errors import Unavailable
+from catalog_server.governance.approvals import Approvals
 from catalog_server.health import Health
 from catalog_server.jobs.job import JobState
 from catalog_server.jobs.queue import Queue
 from catalog_server.telemetry.measurements import Durations, Labels, Measurements
 
+T = TypeVar("T")
 Values = Mapping[Labels, float]
 _ONE: Final[Labels] = ()
 
@@ -41,6 +43,7 @@ class Parts:
     follower: Follower
     trail: Trail
     queue: Queue | None
+    approvals: Approvals
     database: str
     """The type."""
 
@@ -104,13 +107,23 @@ def _entities(parts: Parts) -> Values:
 
 
 def _jobs(parts: Parts) -> Values | None:
-    if parts.queue is None or not parts.health.is_database_up:  # a scrape must not wait for a database
+    counts = None if parts.queue is None else _from_database(parts, parts.queue.count_states)
+    return None if counts is None else {(str(state),): counts.get(state, 0) for state in JobState}
+
+
+def _approvals(parts: Parts) -> Values | None:
+    waiting = _from_database(parts, parts.approvals.count_waiting)
+    return None if waiting is None else {_ONE: waiting}
+
+
+def _from_database(parts: Parts, read: Callable[[], T]) -> T | None:
+    """None: it is down, and the metric of the database says so."""
+    if not parts.health.is_database_up:  # a scrape must not wait for it
         return None
     try:
-        counts = parts.queue.count_states()
-    except Unavailable:  # it went down since; the metric of the database says so
+        return read()
+    except Unavailable:  # it went down since
         return None
-    return {(str(state),): counts.get(state, 0) for state in JobState}
 
 
 def _index_lag(parts: Parts) -> Values | None:
@@ -205,6 +218,13 @@ METRICS: Final = (
         "Refresh jobs in the database, of all replicas. Absent while the database is down.",
         ("state",),
         _jobs,
+    ),
+    MetricType(
+        "catalog_approval_requests_waiting",
+        "gauge",
+        "Approval requests that wait for a decision, of all tenants. Absent while the database is down.",
+        (),
+        _approvals,
     ),
     MetricType(
         "catalog_audit_events_waiting",

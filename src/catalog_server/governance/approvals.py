@@ -91,6 +91,11 @@ class Approvals:
         is_last = len(found) <= page_size
         return RequestPage(requests, None if is_last else Cursor(requests[-1].created_at, requests[-1].id), total)
 
+    def count_waiting(self) -> int:
+        """Requests of all tenants that can still be decided."""
+        with reading(self._engine) as connection:
+            return sql.count_waiting(connection, self.clock())
+
     # --- changing ---
 
     def ask(

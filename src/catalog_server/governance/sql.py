@@ -135,6 +135,12 @@ def count_requests(connection: Connection, scope: Scope, wanted: RequestFilter, 
     return int(connection.execute(select(func.count()).select_from(approval_requests).where(*conditions)).scalar_one())
 
 
+def count_waiting(connection: Connection, now: int) -> int:
+    """Of all tenants: a metric tells of none of them."""
+    conditions = _conditions(RequestFilter(status="pending"), now)
+    return int(connection.execute(select(func.count()).select_from(approval_requests).where(*conditions)).scalar_one())
+
+
 def _conditions(wanted: RequestFilter, now: int) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.asset_uid is not None:

@@ -102,9 +102,9 @@ def test_a_role_counts_where_roles_are_known(office: Office) -> None:
 def test_a_request_that_nobody_decides_expires_and_makes_room(office: Office) -> None:
     request_id = office.ask()
     office.clock.advance(HOUR_MS - 1)
-    assert office.status(request_id) == "pending"
+    assert (office.status(request_id), office.approvals.count_waiting()) == ("pending", 1)
     office.clock.advance(1)
-    assert office.status(request_id) == "expired"
+    assert (office.status(request_id), office.approvals.count_waiting()) == ("expired", 0)
     assert [
         one.id for one in office.approvals.list_requests(TEAM_A, RequestFilter("pending"), page_size=9).requests
     ] == []
