@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.managed import MANAGEMENT, Folder, Managed, local
-from tests.server import wait_until
+from tests.catalog_files import named, write_catalog, write_sources
+from tests.e2e.managed import BASE, MANAGEMENT, Folder, Managed, local
+from tests.server import running, wait_until
 
 
 @pytest.fixture
@@ -99,3 +101,22 @@ def test_file_when_changed_by_hand_and_over_http_in_turn_then_nothing_is_lost(fo
         managed.expect(*["one"] * 16, "two")
         assert {one["id"] for one in managed.server.json(f"{MANAGEMENT}/sources")["sources"]} == ids
         assert managed.config_error() == ""
+
+
+def test_plugin_that_could_not_load_anything_is_tried_again_while_the_others_serve(tmp_path: Path) -> None:
+    """Nobody asks and no file event tells: the volume of its data was slower than the server."""
+    agents = write_catalog(tmp_path / "agents.yaml", "agents", named("helper"))
+    late = {"id": "late", "path": tmp_path / "late.yaml"}
+    sources = write_sources(tmp_path / "s.yaml", {"agents": [{"id": "good", "path": agents}], "skills": [late]})
+    options = {"CATALOG_WATCH_ENABLED": "false", "CATALOG_RECONCILE_INTERVAL_SECONDS": "1"}
+    with running(tmp_path / "data", sources, wait=False, **options) as server:
+
+        def components() -> Any:
+            return server.get("/readyz").json()["components"]
+
+        wait_until("the first load", lambda: components()["initial_load"]["status"] == "complete")
+        assert components()["plugins"] == {"status": "degraded", "details": "7 of 8 plugins healthy"}
+        assert server.names("/api/agents_catalog/v1alpha1/agents") == ["helper"]
+        write_catalog(tmp_path / "late.yaml", "skills", named("one"))
+        wait_until("readiness", lambda: server.get("/readyz").status_code == 200)
+        assert server.names(f"{BASE}/skills") == ["one"]
