@@ -118,5 +118,5 @@ def test_plugin_that_could_not_load_anything_is_tried_again_while_the_others_ser
         assert components()["plugins"] == {"status": "degraded", "details": "7 of 8 plugins healthy"}
         assert server.names("/api/agents_catalog/v1alpha1/agents") == ["helper"]
         write_catalog(tmp_path / "late.yaml", "skills", named("one"))
-        wait_until("readiness", lambda: server.get("/readyz").status_code == 200)
-        assert server.names(f"{BASE}/skills") == ["one"]
+        wait_until("its entity", lambda: server.names(f"{BASE}/skills") == ["one"])
+        assert server.get("/readyz").status_code == 200
