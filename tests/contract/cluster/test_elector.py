@@ -29,13 +29,14 @@ class Recorder:
 
     terms: list[Term] = field(default_factory=list)
     is_leading: bool = False
-    while_leading: Callable[[], object] = lambda: None
+    while_ending: Callable[[], object] = lambda: None
 
     def begin(self, term: Term) -> None:
         self.terms.append(term)
         self.is_leading = True
 
     def end(self) -> None:
+        self.while_ending()
         self.is_leading = False
 
 
@@ -45,6 +46,7 @@ class Breakable:
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self.is_away = False
+        self.while_writing: Callable[[], object] = lambda: None
 
     def read(self) -> LeaseState | None:
         self._check()
@@ -52,6 +54,7 @@ class Breakable:
 
     def write(self, holder: str, term: int, duration_seconds: int, *, over: LeaseState | None) -> LeaseState:
         self._check()
+        self.while_writing()
         return self._lease.write(holder, term, duration_seconds, over=over)
 
     def _check(self) -> None:
@@ -95,6 +98,12 @@ def start(engine: Engine) -> Iterator[Callable[..., Replica]]:
         one.end()
 
 
+def holder(engine: Engine) -> str:
+    state = DatabaseLease(engine, "leader").read()
+    assert state is not None
+    return state.holder
+
+
 def leaders(*replicas: Replica) -> list[Replica]:
     return [one for one in replicas if one.work.is_leading]
 
@@ -106,13 +115,18 @@ def test_election_when_several_campaign_then_one_leads(start: Callable[..., Repl
     assert [len(one.work.terms) for one in replicas if one.work.terms] == [1]
 
 
-def test_leader_when_it_ends_then_the_next_leads_at_once_and_not_before(start: Callable[..., Replica]) -> None:
+def test_leader_when_it_ends_then_the_next_leads_at_once_and_not_before(
+    engine: Engine, start: Callable[..., Replica]
+) -> None:
     """It gives the lease back when its work has ended, so that nobody waits until it runs out."""
     first = start("a")
     wait_until("the first", lambda: leaders(first), SECONDS)
     second = start("b")
+    holders: list[str] = []
+    first.work.while_ending = lambda: holders.append(holder(engine))
     first.end()
-    assert not first.work.is_leading
+    assert holders == ["a"]
+    assert holder(engine) in ("", "b")
     wait_until("the second", lambda: leaders(second), SECONDS)
     assert second.work.terms[0].number == first.work.terms[0].number + 1
 
@@ -131,6 +145,23 @@ def test_leader_when_it_cannot_renew_then_it_ends_before_another_begins_and_camp
     second.end()
     wait_until("the first again", lambda: leaders(first), SECONDS)
     assert [one.number for one in first.work.terms] == [1, 3]
+
+
+def test_leader_when_a_renewal_takes_long_then_its_lease_counts_from_before(start: Callable[..., Replica]) -> None:
+    """Whoever keeps the lease may have written it at once, and only the answer been late."""
+    now = [0.0]
+    first = start("a", clock=lambda: now[0])
+    wait_until("the first", lambda: leaders(first), SECONDS)
+
+    def take_long() -> None:
+        now[0] += TIMING.renew_deadline + 0.5
+        first.lease.is_away = True  # from the next one on
+
+    first.lease.while_writing = take_long
+    wait_until("the end of its lead", lambda: not first.work.is_leading, SECONDS)
+    assert not first.work.terms[0].is_over()
+    now[0] = float(TIMING.duration)
+    assert first.work.terms[0].is_over()
 
 
 def test_leader_when_the_keeper_is_away_for_a_moment_then_it_goes_on(start: Callable[..., Replica]) -> None:
