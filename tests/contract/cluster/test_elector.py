@@ -125,6 +125,7 @@ def test_leader_when_it_ends_then_the_next_leads_at_once_and_not_before(
     holders: list[str] = []
     first.work.while_ending = lambda: holders.append(holder(engine))
     first.end()
+    assert not first.work.is_leading
     assert holders == ["a"]
     assert holder(engine) in ("", "b")
     wait_until("the second", lambda: leaders(second), SECONDS)
