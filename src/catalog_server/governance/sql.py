@@ -131,13 +131,15 @@ def list_requests(
 
 
 def count_requests(connection: Connection, scope: Scope, wanted: RequestFilter, now: int) -> int:
-    conditions = (_REQUEST.namespace == scope.namespace, *_conditions(wanted, now))
-    return int(connection.execute(select(func.count()).select_from(approval_requests).where(*conditions)).scalar_one())
+    return _count_requests(connection, _REQUEST.namespace == scope.namespace, *_conditions(wanted, now))
 
 
 def count_waiting(connection: Connection, now: int) -> int:
     """Of all tenants: a metric tells of none of them."""
-    conditions = _conditions(RequestFilter(status="pending"), now)
+    return _count_requests(connection, *_conditions(RequestFilter(status="pending"), now))
+
+
+def _count_requests(connection: Connection, *conditions: ColumnElement[bool]) -> int:
     return int(connection.execute(select(func.count()).select_from(approval_requests).where(*conditions)).scalar_one())
 
 

@@ -22,6 +22,7 @@ from catalog_server.catalog.refresh_limits import RefreshLimits
 from catalog_server.catalog.refresher import Refresher
 from catalog_server.catalog.refreshes import Refreshes
 from catalog_server.catalog.registry import discover
+from catalog_server.catalog.schedule import Schedule
 from catalog_server.catalog.status import SourceStatus
 from catalog_server.catalog.statuses import Statuses
 from catalog_server.catalog.writer import SourceKey, Writer
@@ -101,6 +102,13 @@ class Site:
         self.indexes = Indexes(REGISTRY)
         self.follower = Follower(self.engine, REGISTRY, self.indexes)
         self.loader, self.control, self.refreshes = self._managers()
+        self.schedule = Schedule(
+            registry=REGISTRY,
+            configuration=self.configuration,
+            statuses=self.statuses,
+            fetcher=self.fetcher,
+            ask=self.refreshes.schedule,
+        )
         self.loader.take_configuration()
         self.loader.load()
 

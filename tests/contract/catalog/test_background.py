@@ -15,7 +15,6 @@ from catalog_server.bootstrap.background import Background
 from catalog_server.bootstrap.leading import Leading
 from catalog_server.catalog.links import Links
 from catalog_server.catalog.reader import Reader
-from catalog_server.catalog.schedule import Schedule
 from catalog_server.cluster.configuration_feed import ConfigurationFeed
 from catalog_server.db.migrate import migrate
 from catalog_server.health import Health
@@ -40,13 +39,7 @@ def in_background(site: Site, *, watch_files: bool = False, reconcile_seconds: i
         leading=Leading(
             engine=site.engine,
             loader=site.loader,
-            schedule=Schedule(
-                registry=REGISTRY,
-                configuration=site.configuration,
-                statuses=site.statuses,
-                fetcher=site.fetcher,
-                ask=site.refreshes.schedule,
-            ),
+            schedule=site.schedule,
             trail=site.trail,
             make_workers=None,
         ),

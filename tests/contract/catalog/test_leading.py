@@ -10,11 +10,10 @@ import pytest
 
 from catalog_server.bootstrap import leading as module
 from catalog_server.bootstrap.leading import Leading
-from catalog_server.catalog.schedule import Schedule
 from catalog_server.cluster.term import Term
 from catalog_server.db.engine import Engine, writing
 from catalog_server.errors import Fenced
-from tests.contract.catalog.site import PATIENCE_SECONDS, REGISTRY, Site
+from tests.contract.catalog.site import PATIENCE_SECONDS, Site
 from tests.server import wait_until
 
 
@@ -48,31 +47,22 @@ def writes(site: Site, monkeypatch: pytest.MonkeyPatch) -> Writes:
     monkeypatch.setattr(module, "_PRUNE_SECONDS", 0.1)
     monkeypatch.setattr(module, "SCHEDULE_SECONDS", 0.1)
     monkeypatch.setattr(site.loader, "load", writes.named("load"))
+    monkeypatch.setattr(site.schedule, "run", writes.named("schedule"))
     monkeypatch.setattr(site.trail, "prune", writes.named("retention"))
     return writes
 
 
-def leading_of(site: Site, writes: Writes, monkeypatch: pytest.MonkeyPatch) -> Leading:
-    schedule = Schedule(
-        registry=REGISTRY,
-        configuration=site.configuration,
-        statuses=site.statuses,
-        fetcher=site.fetcher,
-        ask=site.refreshes.schedule,
-    )
-    monkeypatch.setattr(schedule, "run", writes.named("schedule"))
-    return Leading(engine=site.engine, loader=site.loader, schedule=schedule, trail=site.trail, make_workers=None)
+def leading_of(site: Site) -> Leading:
+    return Leading(engine=site.engine, loader=site.loader, schedule=site.schedule, trail=site.trail, make_workers=None)
 
 
 def term_of(number: int) -> Term:
     return Term(name="leader", number=number, holder=f"r-{number}", is_over=lambda: False, idle_seconds=1)
 
 
-def test_leader_when_it_begins_then_everything_is_loaded(
-    site: Site, writes: Writes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leader_when_it_begins_then_everything_is_loaded(site: Site, writes: Writes) -> None:
     """Nobody knows what an earlier leader has left undone."""
-    leading = leading_of(site, writes, monkeypatch)
+    leading = leading_of(site)
     found: list[bool] = [site.loader.is_due]
     writes.before = lambda: found.append(site.loader.is_due)
     leading.begin(term_of(1))
@@ -83,18 +73,14 @@ def test_leader_when_it_begins_then_everything_is_loaded(
         leading.end()
 
 
-def test_replica_when_it_does_not_lead_then_it_loads_nothing(
-    site: Site, writes: Writes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_replica_when_it_does_not_lead_then_it_loads_nothing(site: Site, writes: Writes) -> None:
     site.loader.touch_all()
-    leading_of(site, writes, monkeypatch).load_due()
+    leading_of(site).load_due()
     assert writes.done == []
 
 
-def test_leader_when_a_newer_term_begins_then_none_of_its_work_is_written(
-    site: Site, writes: Writes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leading = leading_of(site, writes, monkeypatch)
+def test_leader_when_a_newer_term_begins_then_none_of_its_work_is_written(site: Site, writes: Writes) -> None:
+    leading = leading_of(site)
     leading.begin(term_of(1))
     try:
         wait_until("the work", lambda: {"load", "schedule", "retention"} <= set(writes.done), PATIENCE_SECONDS)
@@ -109,10 +95,8 @@ def test_leader_when_a_newer_term_begins_then_none_of_its_work_is_written(
         leading.end()
 
 
-def test_leader_when_a_newer_term_begins_while_it_takes_over_then_it_does_not_begin(
-    site: Site, writes: Writes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leading = leading_of(site, writes, monkeypatch)
+def test_leader_when_a_newer_term_begins_while_it_takes_over_then_it_does_not_begin(site: Site, writes: Writes) -> None:
+    leading = leading_of(site)
     writes.before = lambda: writes.refused or term_of(2).begin(site.engine)  # once
     leading.begin(term_of(1))
     try:
